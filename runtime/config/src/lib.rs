@@ -1,0 +1,24 @@
+//! From KDL text to a checked specification: documents, includes, options, diagnostics.
+//!
+//! `text -> Node tree -> AgentSpec`, then the engine checks each component's node against the option table
+//! of its factory and gets a [`Section`] with typed values. Nothing here stops at the first mistake: every
+//! step returns what it could make of its input together with [`Diagnostics`].
+//!
+//! This is the only crate that names `kdl`.
+#![deny(missing_docs)]
+
+mod diagnostic;
+mod node;
+mod option;
+mod section;
+mod sink_options;
+mod spec;
+
+pub use diagnostic::{Diagnostic, Diagnostics, FileId, Files, Severity, Span};
+pub use node::{Node, Property, Scalar, Spanned};
+pub use option::{OptionKind, OptionSpec};
+pub use section::{Section, Value};
+pub use sink_options::SINK_OPTIONS;
+pub use spec::{
+    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
+};
