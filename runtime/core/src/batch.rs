@@ -16,6 +16,7 @@ pub struct Batch {
     range: Range<usize>,
     diverted: Vec<Diverted>,
     position: Option<PositionUpdate>,
+    formed_at: Option<u64>,
 }
 
 /// An event that an interceptor sent somewhere else than the selector would.
@@ -63,7 +64,13 @@ impl Default for BatchLimit {
 impl Batch {
     /// A batch of these events.
     pub fn new(events: Vec<Event>) -> Self {
-        Self { range: 0..events.len(), events: Arc::new(events), diverted: Vec::new(), position: None }
+        Self {
+            range: 0..events.len(),
+            events: Arc::new(events),
+            diverted: Vec::new(),
+            position: None,
+            formed_at: None,
+        }
     }
 
     /// How many events there are, diverted ones not counted.
@@ -115,7 +122,8 @@ impl Batch {
     pub fn map_events(mut self, change: impl FnOnce(Vec<Event>) -> Vec<Event>) -> Self {
         let diverted = std::mem::take(&mut self.diverted);
         let position = self.position.take();
-        Self { diverted, position, ..Self::new(change(self.into_events())) }
+        let formed_at = self.formed_at;
+        Self { diverted, position, formed_at, ..Self::new(change(self.into_events())) }
     }
 
     /// Keeps the events for which `keep` says so. Nothing is moved while all are kept.
@@ -154,7 +162,13 @@ impl Batch {
     pub fn part(&self, rows: Range<usize>) -> Self {
         let end = (self.range.start + rows.end).min(self.range.end);
         let start = (self.range.start + rows.start).min(end);
-        Self { events: Arc::clone(&self.events), range: start..end, diverted: Vec::new(), position: None }
+        Self {
+            events: Arc::clone(&self.events),
+            range: start..end,
+            diverted: Vec::new(),
+            position: None,
+            formed_at: self.formed_at,
+        }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
@@ -181,6 +195,17 @@ impl Batch {
     pub fn with_position(mut self, position: PositionUpdate) -> Self {
         self.position = Some(position);
         self
+    }
+
+    /// When the batch was formed, in nanoseconds since 1970, if somebody noted it: it stays the same however often
+    /// the batch is tried again.
+    pub fn formed_at(&self) -> Option<u64> {
+        self.formed_at
+    }
+
+    /// Notes when the batch was formed, unless it is known already.
+    pub fn note_formed_at(&mut self, unix_nanos: impl FnOnce() -> u64) {
+        self.formed_at.get_or_insert_with(unix_nanos);
     }
 
     /// Events that go elsewhere.

@@ -1,0 +1,21 @@
+//! What guests may import: one file per interface.
+
+mod columns;
+mod log;
+mod metrics;
+mod types;
+
+use wasmtime::component::Linker;
+
+pub(crate) use self::{
+    log::{GuestLog, LogSource, escaped},
+    metrics::{GuestFamilies, GuestMetrics},
+};
+use crate::state::GuestState;
+
+/// Adds every interface of the plugin package. A plugin sees only what it imports.
+pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    types::add_to_linker(linker)?;
+    log::add_to_linker(linker)?;
+    metrics::add_to_linker(linker)
+}
