@@ -296,7 +296,11 @@ impl Checker<'_> {
     ) -> Option<T> {
         let shown = shown(self.files, scalar);
         let reason = format!("`{}` is not {}: {shown}", option.name, expected(kind));
-        let help = help_for_type(option, kind, &scalar.value, &shown);
+        let before = self.files.text(scalar.span.file).get(..scalar.span.offset).unwrap_or_default();
+        let form = Form { name: option.name, is_property: before.trim_end().ends_with('=') };
+        // What came from outside must not come out again through the help.
+        let is_outside = is_expanded(self.files, scalar.span);
+        let help = if is_outside { None } else { help_for_type(kind, &scalar.value, &shown, &form) };
         self.report("config::wrong-type", scalar.span, reason, format!("expected {}", expected(kind)), help);
         None
     }
@@ -343,7 +347,8 @@ impl Checker<'_> {
 /// What a kind wants, for "expected …" and "is not …".
 pub(crate) fn expected(kind: OptionKind) -> &'static str {
     match kind {
-        OptionKind::Text | OptionKind::Texts | OptionKind::Map => "text",
+        OptionKind::Text | OptionKind::Texts => "text",
+        OptionKind::Map => "a group of names with values",
         OptionKind::Integer { .. } => "a whole number",
         OptionKind::Float { .. } => "a number",
         OptionKind::Boolean => "#true or #false",
@@ -357,42 +362,58 @@ pub(crate) fn expected(kind: OptionKind) -> &'static str {
     }
 }
 
-fn help_for_type(option: &OptionSpec, kind: OptionKind, value: &Scalar, shown: &str) -> Option<String> {
-    let name = option.name;
-    match (kind, value) {
-        (OptionKind::Duration, Scalar::Integer(number)) if *number >= 0 => Some(format!(
-            "write `{name} \"{number}s\"` for seconds; a time span needs a unit: ms, s, m, h or d"
-        )),
-        (OptionKind::Duration, _) => Some(format!("write `{name} \"30s\"`; units are ms, s, m, h and d")),
-        (OptionKind::Size, _) => Some(format!("write `{name} \"64MiB\"`, or a whole number of bytes")),
+/// How to write what was probably meant.
+fn help_for_type(kind: OptionKind, value: &Scalar, shown: &str, form: &Form<'_>) -> Option<String> {
+    let write = |value: &str| form.with(value);
+    Some(match (kind, value) {
+        (OptionKind::Duration, Scalar::Integer(number)) if *number >= 0 => {
+            let way = write(&format!("\"{number}s\""));
+            format!("write {way} for seconds; a time span needs a unit: ms, s, m, h or d")
+        }
+        (OptionKind::Duration, _) => format!("write {}; units are ms, s, m, h and d", write("\"30s\"")),
+        (OptionKind::Size, _) => format!("write {}, or a whole number of bytes", write("\"64MiB\"")),
         (OptionKind::Boolean, Scalar::Text(text)) => match text.to_lowercase().as_str() {
-            "true" | "yes" | "on" => Some(format!("write `{name} #true`")),
-            "false" | "no" | "off" => Some(format!("write `{name} #false`")),
-            _ => Some(format!("write `{name} #true` or `{name} #false`")),
+            "true" | "yes" | "on" => format!("write {}", write("#true")),
+            "false" | "no" | "off" => format!("write {}", write("#false")),
+            _ => format!("write {} or {}", write("#true"), write("#false")),
         },
-        (OptionKind::Boolean, _) => Some(format!("write `{name} #true` or `{name} #false`")),
+        (OptionKind::Boolean, _) => format!("write {} or {}", write("#true"), write("#false")),
         (OptionKind::Integer { .. } | OptionKind::Float { .. }, Scalar::Text(text))
             if text.parse::<f64>().is_ok() =>
         {
-            Some(format!("write `{name} {text}` without quotes"))
+            format!("write {} without quotes", write(text))
         }
         (OptionKind::Integer { .. }, Scalar::Float(number))
             if number.fract() == 0.0 && number.abs() < 1e15 =>
         {
-            Some(format!("write `{name} {number:.0}`"))
+            format!("write {}", write(&format!("{number:.0}")))
         }
-        (OptionKind::Integer { .. } | OptionKind::Float { .. }, _) => None,
+        (OptionKind::Integer { .. } | OptionKind::Float { .. }, _) => return None,
         (OptionKind::Address | OptionKind::Addresses, Scalar::Integer(number)) => {
-            Some(format!("write `{name} \"127.0.0.1:{number}\"`"))
+            format!("write {}", write(&format!("\"127.0.0.1:{number}\"")))
         }
-        (OptionKind::Choice(words), _) => Some(format!("possible: {}", words.join(", "))),
+        (OptionKind::Choice(words), _) => format!("possible: {}", words.join(", ")),
+        (OptionKind::Map, _) => format!("write `{} {{ key \"value\" }}`", form.name),
         (_, Scalar::Integer(_) | Scalar::Float(_)) => {
-            Some(format!("text needs quotes here: `{name} \"{shown}\"`"))
+            format!("text needs quotes here: {}", write(&format!("\"{shown}\"")))
         }
         (_, Scalar::Boolean(_)) => {
-            Some(format!("text needs quotes: `{name} \"{}\"`", shown.trim_start_matches('#')))
+            format!("text needs quotes: {}", write(&format!("\"{}\"", shown.trim_start_matches('#'))))
         }
-        _ => None,
+        _ => return None,
+    })
+}
+
+/// Whether an option was written `name value` or `name=value`: help repeats the form.
+struct Form<'a> {
+    name: &'a str,
+    is_property: bool,
+}
+
+impl Form<'_> {
+    fn with(&self, value: &str) -> String {
+        let between = if self.is_property { '=' } else { ' ' };
+        format!("`{}{between}{value}`", self.name)
     }
 }
 

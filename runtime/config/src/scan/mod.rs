@@ -122,7 +122,7 @@ impl Scanner<'_> {
             }
             '{' => self.open_block(),
             '}' => self.close_block(),
-            '(' | ')' => self.at += 1,
+            '(' | ')' => self.parenthesis(),
             '[' | ']' => self.list(next),
             ',' => self.comma(),
             '=' => self.equals(),
@@ -180,13 +180,9 @@ impl Scanner<'_> {
         self.at += 1;
         if self.before == Before::Name {
             let finding = self
-                .finding(
-                    "config::equals",
-                    at..at + 1,
-                    "an option on a line of its own is written without `=`",
-                )
-                .label("not here")
-                .help("write `name value`; `name=value` is for properties after a node's name");
+                .finding("config::equals", at..at + 1, "an option between braces is written without `=`")
+                .label("leave it out")
+                .help("write `name value`; `name=value` is for what follows a node's name");
             self.mend(finding, at..at + 1, " ");
             return;
         }
@@ -216,6 +212,23 @@ impl Scanner<'_> {
             .label("leave it out")
             .help("write the values one after the other: `name \"a\" \"b\"`");
         self.mend(finding, at..at + 1, " ");
+    }
+
+    /// `(type)` is KDL, though without a meaning here; a parenthesis by itself is not.
+    fn parenthesis(&mut self) {
+        let at = self.at;
+        let annotation = self.rest().find(')').and_then(|end| self.rest().get(1..end)).filter(|inner| {
+            !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        });
+        if let Some(inner) = annotation.filter(|_| self.rest().starts_with('(')) {
+            self.at += inner.len() + 2;
+            return;
+        }
+        self.at += 1;
+        let finding = self
+            .finding("config::needs-quotes", at..at + 1, "a text with parentheses needs quotes")
+            .label("cannot stand here");
+        self.guess(finding, at..at + 1, " ");
     }
 
     fn disallowed(&mut self, c: char) {
