@@ -36,3 +36,4 @@ pub use sink_options::SINK_OPTIONS;
 pub use spec::{
     AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
 };
+pub use suggest::closest;
