@@ -7,7 +7,9 @@ mod cards;
 use std::ops::Range;
 
 use millrace_plugin::{Batch, Edits, Failure, Instance, Interceptor, Issue};
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::hybrid::BuildError;
+use regex_automata::hybrid::regex::{Cache, Regex};
+use regex_automata::util::syntax;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -36,7 +38,7 @@ fn number_sign() -> String {
 }
 
 struct Redact {
-    pattern: Option<Regex>,
+    pattern: Option<(Regex, Cache)>,
     cards: bool,
     mask: u8,
     count_header: Option<String>,
@@ -50,7 +52,7 @@ impl Interceptor for Redact {
     fn configure(config: Config, _instance: &Instance) -> Result<Self, Vec<Issue>> {
         let mut issues = Vec::new();
         for (index, pattern) in config.pattern.iter().enumerate() {
-            if let Err(error) = compile(pattern) {
+            if let Err(error) = compile(std::slice::from_ref(pattern)) {
                 let path = format!("/pattern/{index}");
                 issues.push(Issue::new(path, format!("not a regular expression: {error}")));
             }
@@ -65,15 +67,18 @@ impl Interceptor for Redact {
         if !issues.is_empty() {
             return Err(issues);
         }
-        // One expression for all of them goes through each body once.
-        let all = config.pattern.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>();
-        let pattern = match all.is_empty() {
+        // One automaton for all of them goes through each body once.
+        let pattern = match config.pattern.is_empty() {
             true => None,
             false => Some(
-                compile(&all.join("|"))
+                compile(&config.pattern)
                     .map_err(|error| vec![Issue::new("/pattern", format!("together too large: {error}"))])?,
             ),
         };
+        let pattern = pattern.map(|regex| {
+            let cache = regex.create_cache();
+            (regex, cache)
+        });
         let Config { cards, count_header, .. } = config;
         Ok(Self { pattern, cards, mask, count_header, places: Vec::new() })
     }
@@ -109,17 +114,25 @@ impl Redact {
                 self.places.push(card.start..card.end - 4);
             });
         }
-        if let Some(pattern) = &self.pattern {
-            let found = pattern.find_iter(body).map(|found| found.range());
+        if let Some((pattern, cache)) = &mut self.pattern {
+            let found = pattern.find_iter(cache, body).map(|found| found.range());
             self.places.extend(found.filter(|place| !place.is_empty()));
         }
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(pattern).unicode(false).build();
-    // The last line says what is wrong; those before it draw the place.
-    built.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
+fn compile(patterns: &[String]) -> Result<Regex, String> {
+    let bytes = syntax::Config::new().unicode(false).utf8(false);
+    Regex::builder().syntax(bytes).build_many(patterns).map_err(|error| reason(&error))
+}
+
+/// Takes the innermost cause; its last line says what is wrong, those before it draw the place.
+fn reason(error: &BuildError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().lines().last().unwrap_or_default().to_owned()
 }
 
 millrace_plugin::export!(Redact);
