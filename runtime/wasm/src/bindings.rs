@@ -129,7 +129,8 @@ pub(crate) enum Failure {
     Fatal(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[expect(dead_code, reason = "only ever made out of what a guest passes")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
 pub(crate) enum Level {

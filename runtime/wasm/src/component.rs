@@ -133,7 +133,8 @@ fn check_exports(
         .map_err(|error| HostError::Invalid(format!("{error:#}")))?;
     let find = |interface: &'static str, function: &'static str, expected: &'static str| {
         let full = format!("{}.{function}", interface.split('@').next().unwrap_or(interface));
-        let wrong = |found: String| HostError::Export { name: full.clone(), expected: expected.into(), found };
+        let wrong =
+            move |found: String| HostError::Export { name: full.clone(), expected: expected.into(), found };
         let export = names.export(interface).unwrap_or(interface);
         let item = ty.get_export(engine.wasmtime(), export).map(|item| item.ty);
         let Some(ComponentItem::ComponentInstance(instance)) = item else {

@@ -85,7 +85,6 @@ fn config(pooled: bool) -> Config {
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(STACK_BYTES_MAX);
-    config.wasm_backtrace(true);
     // Function names come from the name section; files and lines would need debug information kept in memory.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX));

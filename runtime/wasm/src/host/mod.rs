@@ -19,3 +19,11 @@ pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
     log::add_to_linker(linker)?;
     metrics::add_to_linker(linker)
 }
+
+/// Adds the inert part of WASI that a component imports, if it does.
+pub(crate) fn add_wasi(
+    linker: &mut Linker<GuestState>,
+    component: &wasmtime::component::Component,
+) -> wasmtime::Result<()> {
+    linker.define_unknown_imports_as_traps(component)
+}
