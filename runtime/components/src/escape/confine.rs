@@ -26,7 +26,9 @@ pub fn append_path(value: &str, output: &mut String) {
 pub fn append_url(value: &str, output: &mut String) {
     for byte in value.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => output.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                output.push(char::from(byte))
+            }
             // Writing into a `String` cannot fail.
             _ => drop(write!(output, "%{byte:02X}")),
         }

@@ -146,7 +146,9 @@ impl Expander {
                         Piece::Literal(literal) => text.push_str(literal),
                         Piece::Host(host) => text.push_str(host.text()),
                         Piece::Time(letter) => letter.append(&time, millis, &mut text),
-                        Piece::Header(name) => self.append_header(name, headers, template.target, &mut text)?,
+                        Piece::Header(name) => {
+                            self.append_header(name, headers, template.target, &mut text)?
+                        }
                     }
                 }
                 finish_part(&mut text, start, part, template, index)?;

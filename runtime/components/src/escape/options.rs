@@ -46,7 +46,7 @@ pub const USE_LOCAL_TIME_STAMP: OptionSpec = OptionSpec::with_default(
 pub const MISSING_TIMESTAMP: OptionSpec = OptionSpec::with_default(
     "missing-timestamp",
     OptionKind::Choice(&["reject", "local"]),
-    "\"reject\"",
+    "reject",
     "What happens to an event whose header `timestamp` is absent or no number: it goes to the dead-letter \
      channel, or the clock stands in",
 );
@@ -55,7 +55,7 @@ pub const MISSING_TIMESTAMP: OptionSpec = OptionSpec::with_default(
 pub const MISSING_HEADER: OptionSpec = OptionSpec::with_default(
     "missing-header",
     OptionKind::Choice(&["empty", "reject"]),
-    "\"empty\"",
+    "empty",
     "What an escape of an absent header becomes: nothing, or the event goes to the dead-letter channel",
 );
 
