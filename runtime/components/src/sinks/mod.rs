@@ -1,8 +1,12 @@
 //! Sinks: where events leave.
 
+pub mod file_roll;
+
 use millrace_core::SinkFactory;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    Vec::new()
+    vec![
+        file_roll::FACTORY,
+    ]
 }
