@@ -25,7 +25,13 @@ impl Disk {
         let parent = path.parent().unwrap_or(Path::new(""));
         self.create_folder(parent, durable)?;
         match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if path.is_dir() {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::NotADirectory.into())
+                }
+            }
             Err(error) => Err(error),
             Ok(()) if durable => self.sync_folder(parent),
             Ok(()) => Ok(()),

@@ -12,8 +12,8 @@
 
 use std::{
     collections::HashMap,
-    mem,
-    path::Path,
+    io, mem,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -31,10 +31,7 @@ use super::{
     recovery,
     settings::{Settings, SyncMode},
 };
-use crate::{
-    escape::Expander,
-    serializers::Rows,
-};
+use crate::{escape::Expander, serializers::Rows};
 
 /// The plain bytes of a batch are kept for the next one up to this size.
 const PLAIN_BYTES_KEPT: usize = 8 << 20;
@@ -199,12 +196,14 @@ impl Files {
     /// Opens a file for a place, pushing another one out if there are too many.
     fn open(&mut self, place: &str, now: SystemTime) -> Result<(), FileRollError> {
         while self.current.len() >= self.settings.open_files_max {
-            let oldest = self.current.iter().min_by_key(|(_, file)| file.used).map(|(place, _)| place.clone());
+            let oldest =
+                self.current.iter().min_by_key(|(_, file)| file.used).map(|(place, _)| place.clone());
             let Some(oldest) = oldest else { break };
             self.set_aside(&oldest)?;
         }
         let durable = self.is_durable();
-        let folder = Path::new(place).parent().filter(|_| !place.ends_with('/')).unwrap_or(Path::new(place));
+        let name = PathBuf::from(format!("{place}1"));
+        let folder = name.parent().unwrap_or(Path::new(""));
         self.disk.create_folder(folder, durable).map_err(FileRollError::io("create folder", folder))?;
         let path = self.names.next(place, now);
         let Some(journal) = &mut self.journal else { unreachable!("prepared before any write") };
@@ -330,16 +329,27 @@ impl Files {
     }
 
     fn finish(&mut self, file: &mut OpenFile) -> Result<(), FileRollError> {
-        if self.is_durable() && !file.is_sealed && let Err(error) = file.sync(&self.disk) {
+        if self.is_durable()
+            && !file.is_sealed
+            && let Err(error) = file.sync(&self.disk)
+        {
             // Syncing again would prove nothing. The file is what it is, and gets its name.
             tracing::error!(%error, "a finished file may be incomplete after a power failure");
         }
         file.release();
-        names::finish(&file.path, self.is_durable(), &self.disk)?;
-        match &mut self.journal {
-            Some(journal) => journal.closed(file.id),
-            None => Ok(()),
+        match names::finish(&file.path, self.is_durable(), &self.disk) {
+            Err(FileRollError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                tracing::error!(file = %file.path.display(), "a file in progress was removed by somebody else");
+            }
+            named => drop(named?),
         }
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.closed(file.id)
+        {
+            // Recovery finds no such file and takes it for finished.
+            tracing::warn!(%error, "a finished file stays in the journal");
+        }
+        Ok(())
     }
 }
 

@@ -56,7 +56,9 @@ impl FileFraming {
         let reader = Counted { inner: reader.take(length.saturating_sub(border)), count: 0 };
         let whole = match self {
             Self::Lines => lines(reader)?,
-            Self::Gzip => frames(reader, |reader| io::copy(&mut flate2::bufread::GzDecoder::new(reader), &mut io::sink())),
+            Self::Gzip => frames(reader, |reader| {
+                io::copy(&mut flate2::bufread::GzDecoder::new(reader), &mut io::sink())
+            }),
             Self::Zstd => frames(reader, |reader| {
                 let mut frame = zstd::stream::read::Decoder::with_buffer(reader)?.single_frame();
                 io::copy(&mut frame, &mut io::sink())

@@ -65,8 +65,8 @@ impl Journal {
         disk.create_folder(folder, durable).map_err(FileRollError::io("create folder", folder))?;
         let path = folder.join(uuid::Uuid::new_v4().to_string()).with_extension(JOURNAL_EXTENSION);
         let entries = BTreeMap::new();
-        let (file, bytes) = write_new(&path, &entries, durable, &disk)
-            .map_err(FileRollError::io("write journal", &path))?;
+        let (file, bytes) =
+            write_new(&path, &entries, durable, &disk).map_err(FileRollError::io("write journal", &path))?;
         Ok(Self { disk, path, file, bytes, durable, next_id: 1, entries })
     }
 
@@ -103,9 +103,8 @@ impl Journal {
 
     /// Says that a file is no longer in progress: it has its name, or it is gone.
     pub fn closed(&mut self, id: u64) -> Result<(), FileRollError> {
-        self.append(&format!("closed {id}\n"))?;
         self.entries.remove(&id);
-        Ok(())
+        self.append(&format!("closed {id}\n"))
     }
 
     /// Removes the journal, if no file is in progress.

@@ -84,5 +84,9 @@ fn with_copy(name: &Path, copy: u32) -> PathBuf {
     // The number is the last thing before the extensions, and neither has a minus sign.
     let after_number = file.rfind('-').and_then(|minus| file.get(minus..)?.find('.').map(|dot| minus + dot));
     let at = after_number.unwrap_or(file.len());
-    name.with_file_name(format!("{}_{copy}{}", file.get(..at).unwrap_or_default(), file.get(at..).unwrap_or_default()))
+    name.with_file_name(format!(
+        "{}_{copy}{}",
+        file.get(..at).unwrap_or_default(),
+        file.get(at..).unwrap_or_default()
+    ))
 }

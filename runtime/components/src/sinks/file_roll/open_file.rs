@@ -41,7 +41,13 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    pub fn new(id: u64, path: PathBuf, handle: File, serializer: Box<dyn Serializer>, now_millis: u64) -> Self {
+    pub fn new(
+        id: u64,
+        path: PathBuf,
+        handle: File,
+        serializer: Box<dyn Serializer>,
+        now_millis: u64,
+    ) -> Self {
         Self {
             id,
             path,

@@ -30,7 +30,8 @@ pub fn group(expander: &mut Expander, batch: &Batch, now: SystemTime) -> (Vec<Gr
                 continue;
             }
         };
-        let same = last.and_then(|index| groups.get(index)).is_some_and(|last| Arc::ptr_eq(&last.place, place));
+        let same =
+            last.and_then(|index| groups.get(index)).is_some_and(|last| Arc::ptr_eq(&last.place, place));
         let index = match last {
             Some(index) if same => index,
             _ => *known.entry(Arc::clone(place)).or_insert_with(|| {

@@ -93,9 +93,7 @@ fn complete(entry: &Entry, is_exact: bool, disk: &Disk) -> Result<Completion, Fi
         Ok(file) => file,
         // With its folder there, the file was named or removed just before the end. Without, perhaps a disk is
         // not mounted yet.
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) =>
-        {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
             return Ok(Completion::Gone);
         }
         Err(error) => return Err(FileRollError::io("open", path)(error)),

@@ -52,7 +52,12 @@ pub const OPTIONS: &[OptionSpec] = &[
         "start",
         "The time in file names: the sink's start in milliseconds, or the file's as `yyyyMMddHHmmss`",
     ),
-    OptionSpec::with_default("roll", OptionKind::Block(ROLL), "", "When a file is finished and the next begun"),
+    OptionSpec::with_default(
+        "roll",
+        OptionKind::Block(ROLL),
+        "",
+        "When a file is finished and the next begun",
+    ),
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
@@ -180,8 +185,12 @@ fn place(section: &Section, findings: &mut Diagnostics) -> Template {
     let prefix = parse("prefix", section.text("prefix"));
     if prefix.has_separator() {
         findings.push(
-            Diagnostic::error("file-roll::invalid-name", section.span_of("prefix"), "a prefix cannot hold a `/`")
-                .help("write folders into `directory`"),
+            Diagnostic::error(
+                "file-roll::invalid-name",
+                section.span_of("prefix"),
+                "a prefix cannot hold a `/`",
+            )
+            .help("write folders into `directory`"),
         );
     }
     folder.followed_by(prefix)
