@@ -18,6 +18,7 @@ mod option;
 mod quantity;
 mod reader;
 mod repair;
+mod report;
 mod scan;
 mod section;
 mod sink_options;
@@ -31,8 +32,10 @@ pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
 pub use reader::{AGENT_OPTIONS, PLUGIN_OPTIONS};
+pub use report::Report;
 pub use section::{Section, Value};
 pub use sink_options::SINK_OPTIONS;
 pub use spec::{
     AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
 };
+pub use suggest::closest;

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use millrace_config::{AgentSpec, Diagnostics};
 use millrace_core::{
-    ChannelProcessor, Clock, Health, Metrics, PipelineChannel, PipelineInterceptor, PluginHost, PositionStore, Registry,
+    ChannelProcessor, Clock, Health, Metrics, PipelineChannel, PipelineInterceptor, PluginHost,
+    PositionStore, Registry,
 };
 use parking_lot::Mutex;
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, time::Instant};
@@ -99,7 +100,11 @@ impl Agent {
     ///
     /// # Errors
     /// What keeps the plan from running; nothing runs then.
-    pub async fn start(services: Services, loader: Loader, plan: AgentPlan) -> Result<AgentHandle, StartError> {
+    pub async fn start(
+        services: Services,
+        loader: Loader,
+        plan: AgentPlan,
+    ) -> Result<AgentHandle, StartError> {
         let files = plan.files.clone();
         let mut running = Running::default();
         if let Err(findings) = reload::apply(&services, &mut running, plan).await {
@@ -119,7 +124,10 @@ impl Agent {
         };
         let handle = AgentHandle { inner: Arc::new(inner) };
         handle.show(&*handle.inner.running.lock().await, None);
-        tokio::spawn(write_positions(Arc::clone(&handle.inner.services.positions), handle.inner.ended.clone()));
+        tokio::spawn(write_positions(
+            Arc::clone(&handle.inner.services.positions),
+            handle.inner.ended.clone(),
+        ));
         Ok(handle)
     }
 }
@@ -166,7 +174,11 @@ impl AgentHandle {
         match task.await {
             Ok(report) => report,
             Err(error) => self.report_refused(
-                millrace_config::Diagnostic::general("reload::failed", format!("the reload broke off: {error}")).into(),
+                millrace_config::Diagnostic::general(
+                    "reload::failed",
+                    format!("the reload broke off: {error}"),
+                )
+                .into(),
             ),
         }
     }
@@ -183,7 +195,8 @@ impl AgentHandle {
             (plan, findings, files)
         });
         let Ok((plan, mut findings, files)) = planned.await else {
-            let broken = millrace_config::Diagnostic::general("reload::failed", "reading the configuration broke off");
+            let broken =
+                millrace_config::Diagnostic::general("reload::failed", "reading the configuration broke off");
             return self.report_refused(broken.into());
         };
         let applied = if running.stopped {
@@ -213,7 +226,14 @@ impl AgentHandle {
     fn report_refused(&self, findings: Diagnostics) -> ReloadReport {
         let generation = self.inner.shown.load().generation;
         let files = millrace_config::Files::default();
-        ReloadReport { outcome: Outcome::Refused, generation, changes: Vec::new(), findings, files, took_millis: 0 }
+        ReloadReport {
+            outcome: Outcome::Refused,
+            generation,
+            changes: Vec::new(),
+            findings,
+            files,
+            took_millis: 0,
+        }
     }
 
     fn log(&self, report: &ReloadReport) {
@@ -232,9 +252,16 @@ impl AgentHandle {
             Outcome::Unchanged => tracing::debug!(generation = report.generation, "reload: nothing changed"),
             Outcome::Refused => {
                 metrics.reloads_refused().inc();
-                let first = report.findings.iter().find(|finding| finding.severity == millrace_config::Severity::Error);
+                let first = report
+                    .findings
+                    .iter()
+                    .find(|finding| finding.severity == millrace_config::Severity::Error);
                 let reason = first.map_or("", |finding| finding.reason.as_str());
-                tracing::error!(generation = report.generation, reason, "reload refused; the old plan runs on");
+                tracing::error!(
+                    generation = report.generation,
+                    reason,
+                    "reload refused; the old plan runs on"
+                );
             }
         }
     }
@@ -243,7 +270,13 @@ impl AgentHandle {
         let generation = i64::try_from(running.generation).unwrap_or(i64::MAX);
         self.inner.services.metrics.generation().set(generation);
         let mut channels = running.channels.clone();
-        channels.extend(running.dead_letter.iter().filter(|letter| !running.channels.iter().any(|one| one.name == letter.name)).cloned());
+        channels.extend(
+            running
+                .dead_letter
+                .iter()
+                .filter(|letter| !running.channels.iter().any(|one| one.name == letter.name))
+                .cloned(),
+        );
         self.inner.channels.store(Arc::new(channels));
         let report = report.map(Arc::new).or_else(|| self.inner.shown.load().last_reload.clone());
         self.inner.shown.store(Arc::new(Shown::new(running, self.inner.services.clock.now(), report)));

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use millrace_config::{Diagnostics, Node, Scalar, Span, Spanned};
 use millrace_core::{
-    BuildContext, Channel, Clock, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost, Registry, Selector,
-    SelectorContext, Sink, Source,
+    BuildContext, Channel, Clock, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost, Registry,
+    Selector, SelectorContext, Sink, Source,
 };
 
 use crate::plan::{AgentPlan, ChannelPlan, InterceptorPlan, SinkTree, SourcePlan, empty_node};
@@ -41,7 +41,11 @@ impl Builder {
         plan.settings.data_dir.join(folder).join(component)
     }
 
-    pub(crate) fn channel(&self, plan: &AgentPlan, channel: &ChannelPlan) -> Result<Arc<dyn Channel>, Diagnostics> {
+    pub(crate) fn channel(
+        &self,
+        plan: &AgentPlan,
+        channel: &ChannelPlan,
+    ) -> Result<Arc<dyn Channel>, Diagnostics> {
         let Some(factory) = self.registry.channel(&channel.component.kind.value) else { return Err(gone()) };
         (factory.build)(&channel.section, &self.context(plan, "channels", &channel.name, 1))
     }
@@ -51,14 +55,18 @@ impl Builder {
         let Some(factory) = self.registry.channel("file") else { return Ok(None) };
         let mut node = empty_node("file", Span::default());
         node.arguments.push(Spanned::new(Scalar::Text(DEAD_LETTER.into()), Span::default()));
-        let (section, findings) = millrace_config::check(&node, factory.options, false);
+        let (section, findings) = millrace_config::check(&node, factory.options, false, &plan.files);
         if findings.has_errors() {
             return Err(findings);
         }
         (factory.build)(&section, &self.context(plan, "channels", DEAD_LETTER, 1)).map(Some)
     }
 
-    pub(crate) fn source(&self, plan: &AgentPlan, source: &SourcePlan) -> Result<Box<dyn Source>, Diagnostics> {
+    pub(crate) fn source(
+        &self,
+        plan: &AgentPlan,
+        source: &SourcePlan,
+    ) -> Result<Box<dyn Source>, Diagnostics> {
         let Some(factory) = self.registry.source(&source.component.kind.value) else { return Err(gone()) };
         (factory.build)(&source.section, &self.context(plan, "sources", &source.name, 1))
     }
@@ -70,7 +78,9 @@ impl Builder {
         interceptor: &InterceptorPlan,
         generation: u64,
     ) -> Result<PipelineInterceptor, Diagnostics> {
-        let Some(factory) = self.registry.interceptor(&interceptor.component.kind.value) else { return Err(gone()) };
+        let Some(factory) = self.registry.interceptor(&interceptor.component.kind.value) else {
+            return Err(gone());
+        };
         let name = format!("{}/{}", source.name, interceptor.name);
         let cx = self.context(plan, "interceptors", &name, generation);
         let metrics = self.metrics.interceptor(&name);
@@ -78,7 +88,11 @@ impl Builder {
         Ok(PipelineInterceptor { name: name.into(), interceptor: built.into(), metrics })
     }
 
-    pub(crate) fn selector(&self, plan: &AgentPlan, source: &SourcePlan) -> Result<Arc<dyn Selector>, Diagnostics> {
+    pub(crate) fn selector(
+        &self,
+        plan: &AgentPlan,
+        source: &SourcePlan,
+    ) -> Result<Arc<dyn Selector>, Diagnostics> {
         let section = &source.selector.section;
         let kind = source.selector.component.as_ref().map_or("replicating", |spec| spec.kind.value.as_str());
         let Some(factory) = self.registry.selector(kind) else { return Err(gone()) };
@@ -112,7 +126,8 @@ impl Builder {
 
 /// A plan names only types of its registry, so this is said when an agent gets another registry's plan.
 fn gone() -> Diagnostics {
-    millrace_config::Diagnostic::general("config::unknown-type", "the plan was made for another registry").into()
+    millrace_config::Diagnostic::general("config::unknown-type", "the plan was made for another registry")
+        .into()
 }
 
 /// Builds every component once and throws it away: finds what only the components themselves can know.

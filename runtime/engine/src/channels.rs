@@ -34,21 +34,20 @@ const READINGS: [(&str, &str, Option<Unit>, Reading); 5] = [
     ("channel_oldest_age", "Age of the oldest event", Some(Unit::Seconds), |stats| {
         stats.oldest_age.map_or(0.0, |age| age.as_secs_f64())
     }),
-    ("channel_damaged", "Damaged places set aside since the channel was opened", None, |stats| stats.damaged as f64),
+    ("channel_damaged", "Damaged places set aside since the channel was opened", None, |stats| {
+        stats.damaged as f64
+    }),
 ];
 
 impl Collector for ChannelCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let channels = self.channels.load_full();
-        let stats: Vec<_> = channels.iter().map(|channel| (channel.name.to_string(), channel.channel.stats())).collect();
+        let stats: Vec<_> =
+            channels.iter().map(|channel| (channel.name.to_string(), channel.channel.stats())).collect();
         for (name, help, unit, reading) in READINGS {
             let gauge = ConstGauge::new(0.0_f64);
-            let mut metric = encoder.encode_descriptor(
-                &format!("millrace_{name}"),
-                help,
-                unit.as_ref(),
-                EncodeMetric::metric_type(&gauge),
-            )?;
+            let mut metric =
+                encoder.encode_descriptor(name, help, unit.as_ref(), EncodeMetric::metric_type(&gauge))?;
             for (channel, stats) in &stats {
                 let labels = [("component", channel.as_str())];
                 ConstGauge::new(reading(stats)).encode(metric.encode_family(&labels)?)?;

@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 use bytestring::ByteString;
 use millrace_config::Section;
 use millrace_core::{
-    Backoff, Batch, BatchLimit, Channel, ChannelError, Clock, Event, Health, HealthState, PipelineChannel, Refusal,
-    Rejection, Retry, Sink, SinkError, SinkMetrics, TakeTransaction, dead_letter_event,
+    Backoff, Batch, BatchLimit, Channel, ChannelError, Clock, Event, Health, HealthState, PipelineChannel,
+    Refusal, Rejection, Retry, Sink, SinkError, SinkMetrics, TakeTransaction, dead_letter_event,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,9 @@ impl RetryPolicy {
         Self {
             initial: retry.map_or(Duration::from_millis(100), |retry| retry.duration("initial")),
             longest: retry.map_or(Duration::from_secs(30), |retry| retry.duration("longest")),
-            attempts_max: retry.and_then(|retry| retry.optional_integer("max")).and_then(|max| u64::try_from(max).ok()),
+            attempts_max: retry
+                .and_then(|retry| retry.optional_integer("max"))
+                .and_then(|max| u64::try_from(max).ok()),
         }
     }
 }
@@ -147,7 +149,9 @@ impl SinkRunner {
                 }
                 (Retry::Never, error) => return self.reject_all(batch, &error.to_string()).await,
                 (_, error) if exhausted => {
-                    return self.reject_all(batch, &format!("gave up after {attempts} attempts: {error}")).await;
+                    return self
+                        .reject_all(batch, &format!("gave up after {attempts} attempts: {error}"))
+                        .await;
                 }
                 (retry, error) => {
                     if backoff.failures() == 0 {

@@ -33,7 +33,10 @@ impl Sockets {
         }
         self.bound.extend(fresh);
         self.bound.retain(|(owner, place), _| owner != source || *place < listens.len());
-        (0..listens.len()).filter_map(|place| self.bound.get(&(source.to_owned(), place))).map(|(_, socket)| duplicate(socket)).collect()
+        (0..listens.len())
+            .filter_map(|place| self.bound.get(&(source.to_owned(), place)))
+            .map(|(_, socket)| duplicate(socket))
+            .collect()
     }
 
     /// Lets go of the sockets of a source that is gone.
@@ -58,7 +61,8 @@ impl Sockets {
             return duplicate(socket);
         }
         let (Listen::Tcp(address) | Listen::Udp(address)) = listen;
-        bind(listen, address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        bind(listen, address)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
     }
 }
 

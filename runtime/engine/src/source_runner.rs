@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use millrace_core::{
-    Backoff, BoundSocket, ChannelProcessor, Clock, Health, HealthState, Positions, Source, SourceContext, SourceError,
-    SourceMetrics,
+    Backoff, BoundSocket, ChannelProcessor, Clock, Health, HealthState, Positions, Source, SourceContext,
+    SourceError, SourceMetrics,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,8 @@ impl SourceRunner {
             name: self.name.clone(),
             processor: self.processor.clone(),
             shutdown: self.shutdown.clone(),
-            sockets: (self.sockets)().map_err(|error| SourceError::failed("cannot use the sockets", error))?,
+            sockets: (self.sockets)()
+                .map_err(|error| SourceError::failed("cannot use the sockets", error))?,
             positions: (self.positions)(),
             data_dir: self.data_dir.clone(),
             clock: Arc::clone(&self.clock),

@@ -142,7 +142,8 @@ impl Shown {
             components.push((Part::Sink, status, runs.health.clone()));
         }
         let mut channels = running.channels.clone();
-        let letter = running.dead_letter.iter().filter(|letter| !channels.iter().any(|one| one.name == letter.name));
+        let letter =
+            running.dead_letter.iter().filter(|letter| !channels.iter().any(|one| one.name == letter.name));
         let letter: Vec<_> = letter.cloned().collect();
         channels.extend(letter);
         Self { plan, generation: running.generation, last_reload, when, channels, components }
@@ -178,13 +179,18 @@ impl Shown {
 
     /// Whether every source has ended and every channel with a sink is empty.
     pub(crate) fn is_done(&self) -> bool {
-        let ended = |part: &Part, health: &Health| *part != Part::Source || health.state() == HealthState::Stopped;
+        let ended =
+            |part: &Part, health: &Health| *part != Part::Source || health.state() == HealthState::Stopped;
         let has_sink = |channel: &PipelineChannel| {
             let sinks = self.components.iter().filter(|(part, _, _)| *part == Part::Sink);
             sinks.into_iter().any(|(_, status, _)| status.channels.iter().any(|name| **name == *channel.name))
         };
         self.components.iter().all(|(part, _, health)| ended(part, health))
-            && self.channels.iter().filter(|channel| has_sink(channel)).all(|channel| channel.channel.stats().events == 0)
+            && self
+                .channels
+                .iter()
+                .filter(|channel| has_sink(channel))
+                .all(|channel| channel.channel.stats().events == 0)
     }
 }
 
@@ -218,5 +224,6 @@ fn with_health(mut status: ComponentStatus, health: &Health) -> ComponentStatus 
 }
 
 fn unix_millis(when: SystemTime) -> u64 {
-    when.duration_since(UNIX_EPOCH).map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    when.duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

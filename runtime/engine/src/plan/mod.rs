@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use millrace_config::{
-    AgentSettings, AgentSpec, ComponentSpec, Diagnostic, Diagnostics, Node, OptionSpec, PluginSpec, Section, Span,
-    Spanned,
+    AgentSettings, AgentSpec, ComponentSpec, Diagnostic, Diagnostics, Files, Node, OptionSpec, PluginSpec,
+    Scalar, Section, SourceSpec, Span, Spanned,
 };
 use millrace_core::{PluginHost, Registry};
 
@@ -27,7 +27,7 @@ pub struct AgentPlan {
     /// What empties the channels: single sinks and outermost groups.
     pub deliveries: Vec<DeliveryPlan>,
     /// The files the plan was made from.
-    pub files: millrace_config::Files,
+    pub files: Files,
 }
 
 /// A channel.
@@ -113,13 +113,10 @@ pub struct SinkTree {
 impl AgentPlan {
     /// Checks a specification against the types that exist.
     pub fn new(spec: AgentSpec, registry: &Registry, plugins: &dyn PluginHost) -> (Self, Diagnostics) {
-        let mut findings = Diagnostics::default();
-        let channels = spec.channels.iter().filter_map(|channel| plan_channel(channel, registry, &mut findings));
-        let channels = channels.collect();
-        let sources = spec.sources.iter().filter_map(|source| {
-            plan_source(source, &spec.plugins, registry, plugins, &mut findings)
-        });
-        let sources = sources.collect();
+        let mut planner = Planner { spec: &spec, registry, host: plugins, findings: Diagnostics::default() };
+        let channels = spec.channels.iter().filter_map(|channel| planner.channel(channel)).collect();
+        let sources = spec.sources.iter().filter_map(|source| planner.source(source)).collect();
+        let mut findings = planner.findings;
         let deliveries = sinks::plan_deliveries(&spec, registry, &mut findings);
         let plan = Self {
             settings: spec.agent,
@@ -132,97 +129,108 @@ impl AgentPlan {
         (plan, findings)
     }
 
+    /// The plan of an agent that has nothing yet, with the settings of the plan to come.
+    pub(crate) fn empty(next: &Self) -> Self {
+        Self {
+            settings: next.settings.clone(),
+            plugins: Arc::new([]),
+            channels: Vec::new(),
+            sources: Vec::new(),
+            deliveries: Vec::new(),
+            files: Files::default(),
+        }
+    }
+
     /// The place of a channel.
     pub fn channel_place(&self, name: &str) -> Option<usize> {
         self.channels.iter().position(|channel| channel.name == name)
     }
 }
 
-fn plan_channel(spec: &ComponentSpec, registry: &Registry, findings: &mut Diagnostics) -> Option<ChannelPlan> {
-    let Some(factory) = registry.channel(&spec.kind.value) else {
-        findings.push(unknown("channel", &spec.kind, registry.channels.iter().map(|factory| factory.name)));
-        return None;
-    };
-    let section = checked(&spec.node, factory.options, false, findings);
-    Some(ChannelPlan { name: spec.name.value.clone(), component: spec.clone(), section })
+struct Planner<'a> {
+    spec: &'a AgentSpec,
+    registry: &'a Registry,
+    host: &'a dyn PluginHost,
+    findings: Diagnostics,
 }
 
-fn plan_source(
-    spec: &millrace_config::SourceSpec,
-    plugins: &[PluginSpec],
-    registry: &Registry,
-    host: &dyn PluginHost,
-    findings: &mut Diagnostics,
-) -> Option<SourcePlan> {
-    let component = &spec.component;
-    let mut interceptors: Vec<InterceptorPlan> = Vec::new();
-    for step in &spec.interceptors {
-        let Some(mut planned) = plan_interceptor(step, plugins, registry, host, findings) else { continue };
-        let same = interceptors.iter().filter(|other| other.component.name.value == planned.name).count();
-        if same > 0 {
-            planned.name = format!("{}-{}", planned.name, same + 1);
-        }
-        interceptors.push(planned);
+impl Planner<'_> {
+    fn checked(&mut self, node: &Node, options: &[OptionSpec], open: bool) -> Section {
+        checked(node, options, open, &self.spec.files, &mut self.findings)
     }
-    let selector = plan_selector(spec.selector.as_ref(), component.kind.span, registry, findings);
-    let Some(factory) = registry.source(&component.kind.value) else {
-        findings.push(unknown("source", &component.kind, registry.sources.iter().map(|factory| factory.name)));
-        return None;
-    };
-    let section = checked(&component.node, factory.options, false, findings);
-    Some(SourcePlan {
-        name: component.name.value.clone(),
-        component: component.clone(),
-        section,
-        channels: spec.channels.iter().map(|channel| channel.value.clone()).collect(),
-        interceptors,
-        selector: selector?,
-    })
-}
 
-fn plan_interceptor(
-    spec: &ComponentSpec,
-    plugins: &[PluginSpec],
-    registry: &Registry,
-    host: &dyn PluginHost,
-    findings: &mut Diagnostics,
-) -> Option<InterceptorPlan> {
-    let Some(factory) = registry.interceptor(&spec.kind.value) else {
-        let known = registry.interceptors.iter().map(|factory| factory.name);
-        findings.push(unknown("interceptor", &spec.kind, known));
-        return None;
-    };
-    let section = checked(&spec.node, factory.options, factory.open, findings);
-    let plugin = factory.open.then(|| plugin_of(spec, plugins)).flatten();
-    let plugin = plugin.map(|plugin| (plugin.node.clone(), host.digest(plugin)));
-    Some(InterceptorPlan { name: spec.name.value.clone(), component: spec.clone(), section, plugin })
+    fn channel(&mut self, spec: &ComponentSpec) -> Option<ChannelPlan> {
+        let Some(factory) = self.registry.channel(&spec.kind.value) else {
+            let known = self.registry.channels.iter().map(|factory| factory.name);
+            self.findings.push(unknown("channel", &spec.kind, known));
+            return None;
+        };
+        let section = self.checked(&spec.node, factory.options, false);
+        Some(ChannelPlan { name: spec.name.value.clone(), component: spec.clone(), section })
+    }
+
+    fn source(&mut self, spec: &SourceSpec) -> Option<SourcePlan> {
+        let component = &spec.component;
+        let mut interceptors: Vec<InterceptorPlan> = Vec::new();
+        for step in &spec.interceptors {
+            let Some(mut planned) = self.interceptor(step) else { continue };
+            let same = interceptors.iter().filter(|other| other.component.name.value == planned.name).count();
+            if same > 0 {
+                planned.name = format!("{}-{}", planned.name, same + 1);
+            }
+            interceptors.push(planned);
+        }
+        let selector = self.selector(spec.selector.as_ref(), component.kind.span);
+        let Some(factory) = self.registry.source(&component.kind.value) else {
+            let known = self.registry.sources.iter().map(|factory| factory.name);
+            self.findings.push(unknown("source", &component.kind, known));
+            return None;
+        };
+        let section = self.checked(&component.node, factory.options, false);
+        Some(SourcePlan {
+            name: component.name.value.clone(),
+            component: component.clone(),
+            section,
+            channels: spec.channels.iter().map(|channel| channel.value.clone()).collect(),
+            interceptors,
+            selector: selector?,
+        })
+    }
+
+    fn interceptor(&mut self, spec: &ComponentSpec) -> Option<InterceptorPlan> {
+        let Some(factory) = self.registry.interceptor(&spec.kind.value) else {
+            let known = self.registry.interceptors.iter().map(|factory| factory.name);
+            self.findings.push(unknown("interceptor", &spec.kind, known));
+            return None;
+        };
+        let section = self.checked(&spec.node, factory.options, factory.open);
+        let plugin = factory.open.then(|| plugin_of(spec, &self.spec.plugins)).flatten();
+        let plugin = plugin.map(|plugin| (plugin.node.clone(), self.host.digest(plugin)));
+        Some(InterceptorPlan { name: spec.name.value.clone(), component: spec.clone(), section, plugin })
+    }
+
+    fn selector(&mut self, spec: Option<&ComponentSpec>, at: Span) -> Option<SelectorPlan> {
+        let kind = spec.map_or("replicating", |spec| spec.kind.value.as_str());
+        let Some(factory) = self.registry.selector(kind) else {
+            let kind = spec.map_or_else(|| Spanned::new(kind.to_owned(), at), |spec| spec.kind.clone());
+            let known = self.registry.selectors.iter().map(|factory| factory.name);
+            self.findings.push(unknown("selector", &kind, known));
+            return None;
+        };
+        let node = spec.map_or_else(|| empty_node("replicating", at), |spec| spec.node.clone());
+        let section = self.checked(&node, factory.options, false);
+        Some(SelectorPlan { component: spec.cloned(), section })
+    }
 }
 
 /// The plugin of an open component: the one its `plugin` property names, or the one of its own name.
 fn plugin_of<'a>(spec: &ComponentSpec, plugins: &'a [PluginSpec]) -> Option<&'a PluginSpec> {
     let named = spec.node.property("plugin").and_then(|property| match &property.value.value {
-        millrace_config::Scalar::Text(name) => Some(name.as_str()),
+        Scalar::Text(name) => Some(name.as_str()),
         _ => None,
     });
     let name = named.unwrap_or(&spec.name.value);
     plugins.iter().find(|plugin| plugin.name.value == name)
-}
-
-fn plan_selector(
-    spec: Option<&ComponentSpec>,
-    at: Span,
-    registry: &Registry,
-    findings: &mut Diagnostics,
-) -> Option<SelectorPlan> {
-    let kind = spec.map_or("replicating", |spec| spec.kind.value.as_str());
-    let Some(factory) = registry.selector(kind) else {
-        let kind = spec.map_or_else(|| Spanned::new(kind.to_owned(), at), |spec| spec.kind.clone());
-        findings.push(unknown("selector", &kind, registry.selectors.iter().map(|factory| factory.name)));
-        return None;
-    };
-    let node = spec.map_or_else(|| empty_node("replicating", at), |spec| spec.node.clone());
-    let section = checked(&node, factory.options, false, findings);
-    Some(SelectorPlan { component: spec.cloned(), section })
 }
 
 /// A node without anything, for components that the agent adds itself.
@@ -236,8 +244,14 @@ pub(crate) fn empty_node(name: &str, span: Span) -> Node {
     }
 }
 
-fn checked(node: &Node, options: &[OptionSpec], open: bool, findings: &mut Diagnostics) -> Section {
-    let (section, found) = millrace_config::check(node, options, open);
+fn checked(
+    node: &Node,
+    options: &[OptionSpec],
+    open: bool,
+    files: &Files,
+    findings: &mut Diagnostics,
+) -> Section {
+    let (section, found) = millrace_config::check(node, options, open, files);
     findings.extend(found);
     section
 }
@@ -246,7 +260,7 @@ fn checked(node: &Node, options: &[OptionSpec], open: bool, findings: &mut Diagn
 fn unknown<'a>(what: &str, kind: &Spanned<String>, known: impl Iterator<Item = &'a str>) -> Diagnostic {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
-    let near = millrace_config::nearest(&kind.value, known.iter().copied());
+    let near = millrace_config::closest(&kind.value, known.iter().copied());
     let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
     Diagnostic::error("config::unknown-type", kind.span, format!("there is no {what} type `{}`", kind.value))
         .label("unknown type")

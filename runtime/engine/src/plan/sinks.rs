@@ -8,9 +8,17 @@ use millrace_core::Registry;
 use super::{DeliveryPlan, SinkTree, checked, unknown};
 
 /// The sinks and groups that belong to no other group.
-pub(super) fn plan_deliveries(spec: &AgentSpec, registry: &Registry, findings: &mut Diagnostics) -> Vec<DeliveryPlan> {
-    let inner: BTreeSet<&str> =
-        spec.groups.iter().flat_map(|group| &group.members).map(|member| member.name.value.as_str()).collect();
+pub(super) fn plan_deliveries(
+    spec: &AgentSpec,
+    registry: &Registry,
+    findings: &mut Diagnostics,
+) -> Vec<DeliveryPlan> {
+    let inner: BTreeSet<&str> = spec
+        .groups
+        .iter()
+        .flat_map(|group| &group.members)
+        .map(|member| member.name.value.as_str())
+        .collect();
     let mut planner = Planner { spec, registry, findings, depth: 0 };
     let mut deliveries = Vec::new();
     for sink in spec.sinks.iter().filter(|sink| !inner.contains(sink.component.name.value.as_str())) {
@@ -24,7 +32,12 @@ pub(super) fn plan_deliveries(spec: &AgentSpec, registry: &Registry, findings: &
     for group in spec.groups.iter().filter(|group| !inner.contains(group.component.name.value.as_str())) {
         let Some(tree) = planner.group(group, None) else { continue };
         let Some(channel) = first_channel(spec, group, 0) else { continue };
-        deliveries.push(DeliveryPlan { name: tree.name.clone(), channel, delivery: group.delivery.clone(), tree });
+        deliveries.push(DeliveryPlan {
+            name: tree.name.clone(),
+            channel,
+            delivery: group.delivery.clone(),
+            tree,
+        });
     }
     deliveries
 }
@@ -47,7 +60,7 @@ impl Planner<'_> {
             self.findings.push(unknown("sink", &component.kind, known));
             return None;
         };
-        let section = checked(&component.node, factory.options, false, self.findings);
+        let section = checked(&component.node, factory.options, false, &self.spec.files, self.findings);
         Some(tree(component, section, member, None))
     }
 
@@ -58,7 +71,7 @@ impl Planner<'_> {
             self.findings.push(unknown("sink processor", &component.kind, known));
             return None;
         };
-        let section = checked(&component.node, factory.options, false, self.findings);
+        let section = checked(&component.node, factory.options, false, &self.spec.files, self.findings);
         if self.depth == DEPTH_MAX {
             return None;
         }

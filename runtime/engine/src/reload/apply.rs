@@ -33,7 +33,7 @@ pub(crate) async fn apply(
     channel_types_stay(&difference, &plan)?;
     let plan = Arc::new(plan);
     let mut built = build_off_thread(services, running, &plan, &difference).await?;
-    open(&built, &plan).await?;
+    open(&built.channels, built.dead_letter.as_ref(), &plan).await?;
     if let Err(findings) = prepare_running_parts(running, &old, &plan, &difference, &built) {
         close_all(std::mem::take(&mut built.channels)).await;
         return Err(findings);
@@ -55,9 +55,11 @@ async fn build_off_thread(
         && running.dead_letter.as_ref().is_none_or(|letter| &*letter.name != crate::build::DEAD_LETTER);
     let (builder, plan, difference) = (services.builder(), Arc::clone(plan), difference.clone());
     let building =
-        tokio::task::spawn_blocking(move || build(&builder, &plan, &difference, &kept, needs_dead_letter)).await;
+        tokio::task::spawn_blocking(move || build(&builder, &plan, &difference, &kept, needs_dead_letter))
+            .await;
     building.unwrap_or_else(|error| {
-        Err(Diagnostic::general("reload::failed", format!("building the components broke off: {error}")).into())
+        Err(Diagnostic::general("reload::failed", format!("building the components broke off: {error}"))
+            .into())
     })
 }
 
@@ -67,7 +69,9 @@ fn settings_stay(old: &AgentPlan, new: &AgentPlan) -> Result<(), Diagnostics> {
     let mut fixed = |what: &str, same: bool| {
         if !same {
             let reason = format!("`{what}` cannot change while the agent runs");
-            findings.push(Diagnostic::general("reload::needs-restart", reason).help("restart the agent to apply it"));
+            findings.push(
+                Diagnostic::general("reload::needs-restart", reason).help("restart the agent to apply it"),
+            );
         }
     };
     fixed("data-dir", old.settings.data_dir == new.settings.data_dir);
@@ -77,7 +81,8 @@ fn settings_stay(old: &AgentPlan, new: &AgentPlan) -> Result<(), Diagnostics> {
 }
 
 fn channel_types_stay(difference: &Difference, plan: &AgentPlan) -> Result<(), Diagnostics> {
-    let changed = plan.channels.iter().find(|channel| difference.channels.get(&channel.name) == Some(&Action::Swap));
+    let changed =
+        plan.channels.iter().find(|channel| difference.channels.get(&channel.name) == Some(&Action::Swap));
     let Some(channel) = changed else { return Ok(()) };
     let reason = format!("channel `{}` cannot become another type while it holds events", channel.name);
     Err(Diagnostic::error("reload::channel-type", channel.component.kind.span, reason)
@@ -86,10 +91,14 @@ fn channel_types_stay(difference: &Difference, plan: &AgentPlan) -> Result<(), D
 }
 
 /// Opens new channels; when one fails, those already open are closed again.
-async fn open(built: &Built, plan: &AgentPlan) -> Result<(), Diagnostics> {
+async fn open(
+    channels: &BTreeMap<String, Arc<dyn Channel>>,
+    dead_letter: Option<&Arc<dyn Channel>>,
+    plan: &AgentPlan,
+) -> Result<(), Diagnostics> {
     let mut opened: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
-    let letters = built.dead_letter.iter().map(|channel| (crate::build::DEAD_LETTER.to_owned(), channel));
-    let named = built.channels.iter().map(|(name, channel)| (name.clone(), channel));
+    let letters = dead_letter.map(|channel| (crate::build::DEAD_LETTER.to_owned(), channel));
+    let named = channels.iter().map(|(name, channel)| (name.clone(), channel));
     for (name, channel) in named.chain(letters) {
         if let Err(error) = channel.open().await {
             close_all(opened).await;
@@ -125,15 +134,17 @@ fn prepare_running_parts(
     for source in &plan.sources {
         let Some(instance) = built.sources.get(&source.name) else { continue };
         if let Err(error) = running.sockets.lock().acquire(&source.name, &instance.listens()) {
-            let span = source.section.span_of_declared("listen").unwrap_or(source.component.kind.span);
+            let span = source.section.span_of("listen");
             let help = "choose another address, or end the process that holds this one";
             return Err(Diagnostic::error("source::listen", span, error.to_string()).help(help).into());
         }
     }
     let mut done: Vec<&str> = Vec::new();
-    for channel in plan.channels.iter().filter(|channel| {
-        difference.channels.get(&channel.name) == Some(&Action::Reconfigure)
-    }) {
+    for channel in plan
+        .channels
+        .iter()
+        .filter(|channel| difference.channels.get(&channel.name) == Some(&Action::Reconfigure))
+    {
         let Some(instance) = running.channels.iter().find(|one| *one.name == *channel.name) else { continue };
         if let Reconfigured::Refused(reason) = instance.channel.reconfigure(&channel.section) {
             for undone in done {
@@ -144,7 +155,9 @@ fn prepare_running_parts(
                 }
             }
             let span = channel.component.name.span;
-            return Err(Diagnostic::error("reload::channel-options", span, reason).help("restart the agent to apply it").into());
+            return Err(Diagnostic::error("reload::channel-options", span, reason)
+                .help("restart the agent to apply it")
+                .into());
         }
         done.push(&channel.name);
     }

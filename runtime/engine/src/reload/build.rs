@@ -62,9 +62,12 @@ pub(super) fn build(
             built.pipelines.insert(source.name.clone(), pipeline);
         }
     }
-    for delivery in plan.deliveries.iter().filter(|delivery| is_new(difference.deliveries.get(&delivery.name))) {
+    for delivery in
+        plan.deliveries.iter().filter(|delivery| is_new(difference.deliveries.get(&delivery.name)))
+    {
         let copies = delivery.delivery.count("concurrency").max(1);
-        let sinks = (0..copies).map_while(|_| noted(builder.sink(plan, &delivery.tree), &mut findings)).collect();
+        let sinks =
+            (0..copies).map_while(|_| noted(builder.sink(plan, &delivery.tree), &mut findings)).collect();
         built.sinks.insert(delivery.name.clone(), sinks);
     }
     if findings.has_errors() { Err(findings) } else { Ok(built) }

@@ -10,7 +10,7 @@ use crate::{
 use super::{Action, Change};
 
 /// What becomes of each component, by name. Components that stay as they are are not listed.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) channels: BTreeMap<String, Action>,
     pub(super) sources: BTreeMap<String, Action>,
@@ -21,18 +21,26 @@ pub(super) struct Difference {
 
 impl Difference {
     pub(super) fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.sources.is_empty() && self.deliveries.is_empty() && self.pipelines.is_empty()
+        self.channels.is_empty()
+            && self.sources.is_empty()
+            && self.deliveries.is_empty()
+            && self.pipelines.is_empty()
     }
 
     /// All changes, in the order of the flow.
     pub(super) fn changes(&self, old: &AgentPlan, new: &AgentPlan) -> Vec<Change> {
         let is_group = |name: &str| {
             let of = |plan: &AgentPlan| {
-                plan.deliveries.iter().find(|delivery| delivery.name == name).map(|delivery| delivery.tree.members.is_some())
+                plan.deliveries
+                    .iter()
+                    .find(|delivery| delivery.name == name)
+                    .map(|delivery| delivery.tree.members.is_some())
             };
             of(new).or_else(|| of(old)).unwrap_or(false)
         };
-        let named = |kind| move |(name, action): (&String, &Action)| Change { kind, name: name.clone(), action: *action };
+        let named = |kind| {
+            move |(name, action): (&String, &Action)| Change { kind, name: name.clone(), action: *action }
+        };
         let mut changes: Vec<Change> = self.sources.iter().map(named("source")).collect();
         changes.extend(self.pipelines.iter().cloned());
         changes.extend(self.channels.iter().map(named("channel")));
@@ -53,7 +61,11 @@ pub(super) fn difference(old: &AgentPlan, new: &AgentPlan) -> Difference {
             new.channels.iter().map(|channel| (&channel.name, channel)),
             |mine, theirs| mine.component.same_meaning(&theirs.component),
             |mine, theirs| {
-                if mine.component.kind.value == theirs.component.kind.value { Action::Reconfigure } else { Action::Swap }
+                if mine.component.kind.value == theirs.component.kind.value {
+                    Action::Reconfigure
+                } else {
+                    Action::Swap
+                }
             },
         ),
         sources: compare(
@@ -110,10 +122,13 @@ fn pipeline_changes(old: &SourcePlan, new: &SourcePlan, changes: &mut Vec<Change
         |_, _| Action::Swap,
     );
     let qualified = |name: &str| format!("{}/{name}", new.name);
-    changes.extend(
-        steps.iter().map(|(name, action)| Change { kind: "interceptor", name: qualified(name), action: *action }),
-    );
-    let order = |plan: &SourcePlan| plan.interceptors.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
+    changes.extend(steps.iter().map(|(name, action)| Change {
+        kind: "interceptor",
+        name: qualified(name),
+        action: *action,
+    }));
+    let order =
+        |plan: &SourcePlan| plan.interceptors.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
     let (before, after) = (&old.selector.component, &new.selector.component);
     let selector_same =
         same_node(before.as_ref().map(|spec| &spec.node), after.as_ref().map(|spec| &spec.node));
@@ -141,7 +156,8 @@ fn same_delivery(old: &DeliveryPlan, new: &DeliveryPlan) -> bool {
 fn same_tree(old: &SinkTree, new: &SinkTree) -> bool {
     let same_members = match (&old.members, &new.members) {
         (Some(mine), Some(theirs)) => {
-            mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(mine, theirs)| same_tree(mine, theirs))
+            mine.len() == theirs.len()
+                && mine.iter().zip(theirs).all(|(mine, theirs)| same_tree(mine, theirs))
         }
         (None, None) => true,
         _ => false,

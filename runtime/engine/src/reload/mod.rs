@@ -24,6 +24,18 @@ pub struct Change {
     pub action: Action,
 }
 
+impl std::fmt::Display for Change {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verb = match self.action {
+            Action::Add => "added",
+            Action::Swap => "swapped",
+            Action::Reconfigure => "reconfigured",
+            Action::Remove => "removed",
+        };
+        write!(formatter, "{} `{}` {verb}", self.kind, self.name)
+    }
+}
+
 /// What is done to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

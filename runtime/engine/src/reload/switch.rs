@@ -1,9 +1,6 @@
 //! The part of a reload that cannot fail: new parts take over from old ones.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use millrace_core::{
@@ -44,24 +41,25 @@ pub(super) async fn switch(
         let Some(parts) = built.pipelines.remove(&source.name) else { continue };
         match running.sources.get_mut(&source.name) {
             Some(runs) if !difference.sources.contains_key(&source.name) => {
-                retired.push(swap_pipeline(services, runs, source, parts, &channels, running.dead_letter.as_ref()).await);
+                retired.push(
+                    swap_pipeline(services, runs, source, parts, &channels, running.dead_letter.as_ref())
+                        .await,
+                );
             }
             _ => drop(built.pipelines.insert(source.name.clone(), parts)),
         }
     }
     let until = Instant::now() + GRACE;
-    let stopping = stop_sources(running, difference, until);
+    let stopping = stop_sources(take_leaving(running, difference, &built), until);
     let handing_over = hand_over(services, running, &plan, difference, &mut built, &leaving, until);
     let ((), deliveries) = tokio::join!(stopping, handing_over);
     running.deliveries.extend(deliveries);
-    for name in difference.sources.keys() {
-        running.sources.remove(name);
-        if difference.sources.get(name) == Some(&Action::Remove) {
-            running.sockets.lock().release(name);
-        }
+    for (name, _) in difference.sources.iter().filter(|(_, action)| **action == Action::Remove) {
+        running.sockets.lock().release(name);
     }
     for source in &plan.sources {
-        let (Some(instance), Some(parts)) = (built.sources.remove(&source.name), built.pipelines.remove(&source.name))
+        let (Some(instance), Some(parts)) =
+            (built.sources.remove(&source.name), built.pipelines.remove(&source.name))
         else {
             continue;
         };
@@ -84,17 +82,24 @@ fn switch_channels(
     for channel in &plan.channels {
         let kept = old.iter().position(|one| *one.name == *channel.name).map(|at| old.remove(at));
         let fresh = built.channels.remove(&channel.name);
-        let fresh = fresh.map(|instance| PipelineChannel { name: channel.name.as_str().into(), channel: instance });
+        let fresh =
+            fresh.map(|instance| PipelineChannel { name: channel.name.as_str().into(), channel: instance });
         running.channels.extend(kept.or(fresh));
     }
-    let configured = plan.settings.dead_letter_channel.as_ref().and_then(|name| {
-        running.channels.iter().find(|channel| *channel.name == *name.value).cloned()
-    });
-    let own = built.dead_letter.take().map(|channel| PipelineChannel { name: crate::build::DEAD_LETTER.into(), channel });
+    let configured = plan
+        .settings
+        .dead_letter_channel
+        .as_ref()
+        .and_then(|name| running.channels.iter().find(|channel| *channel.name == *name.value).cloned());
+    let own = built
+        .dead_letter
+        .take()
+        .map(|channel| PipelineChannel { name: crate::build::DEAD_LETTER.into(), channel });
     let before = running.dead_letter.take();
     running.dead_letter = configured.or(own).or_else(|| before.clone());
     let own_leaves = before.filter(|before| {
-        &*before.name == crate::build::DEAD_LETTER && running.dead_letter.as_ref().is_none_or(|now| now.name != before.name)
+        &*before.name == crate::build::DEAD_LETTER
+            && running.dead_letter.as_ref().is_none_or(|now| now.name != before.name)
     });
     debug_assert!(old.iter().all(|one| difference.channels.get(&*one.name) == Some(&Action::Remove)));
     old.extend(own_leaves);
@@ -121,10 +126,8 @@ async fn swap_pipeline(
     let old_home = old.position_home.and_then(|home| old.channels.get(home)).cloned();
     let new_home = home.and_then(|home| channels.get(home)).cloned();
     move_positions(services, &source.name, old_home, new_home).await;
-    let stays = |kept: &KeptInterceptor| {
-        parts.interceptors.iter().any(|new| Arc::ptr_eq(&new.built.interceptor, &kept.built.interceptor))
-    };
-    let interceptors = runs.interceptors.iter().filter(|kept| !stays(kept)).cloned().collect();
+    let interceptors =
+        runs.interceptors.iter().filter(|kept| !goes_on(kept, &parts.interceptors)).cloned().collect();
     runs.interceptors = parts.interceptors;
     Retired { pipeline: old, interceptors }
 }
@@ -147,8 +150,11 @@ async fn move_positions(
         Some(channel) => channel.channel.positions(source).unwrap_or_default(),
         None => services.positions.load(source),
     };
-    let changes: Vec<_> =
-        there.into_iter().filter(|(key, _)| !known.contains_key(key)).map(|(key, value)| (key, Some(value))).collect();
+    let changes: Vec<_> = there
+        .into_iter()
+        .filter(|(key, _)| !known.contains_key(key))
+        .map(|(key, value)| (key, Some(value)))
+        .collect();
     if changes.is_empty() {
         return;
     }
@@ -181,19 +187,35 @@ fn make_pipeline(
     }
 }
 
-async fn stop_sources(running: &Running, difference: &Difference, until: Instant) {
-    let leaving = running.sources.iter().filter(|(name, _)| difference.sources.contains_key(*name));
-    let leaving: Vec<_> = leaving.collect();
+/// The sources that stop: those that are gone and those that a new instance follows. Interceptors that go on in
+/// the new pipeline are not theirs to close.
+fn take_leaving(
+    running: &mut Running,
+    difference: &Difference,
+    built: &Built,
+) -> Vec<(String, RunningSource)> {
+    let mut leaving: Vec<_> =
+        difference.sources.keys().filter_map(|name| running.sources.remove_entry(name)).collect();
+    for (name, source) in &mut leaving {
+        if let Some(parts) = built.pipelines.get(name) {
+            source.interceptors.retain(|kept| !goes_on(kept, &parts.interceptors));
+        }
+    }
+    leaving
+}
+
+fn goes_on(kept: &KeptInterceptor, next: &[KeptInterceptor]) -> bool {
+    next.iter().any(|new| Arc::ptr_eq(&new.built.interceptor, &kept.built.interceptor))
+}
+
+async fn stop_sources(leaving: Vec<(String, RunningSource)>, until: Instant) {
     for (_, source) in &leaving {
         source.stop.cancel();
     }
     for (name, source) in leaving {
-        while !source.task.is_finished() {
-            if Instant::now() > until {
-                tracing::warn!(source = name, "did not stop in time; its batch is rolled back");
-                source.task.abort();
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        finish(&name, vec![source.task], until).await;
+        for kept in source.interceptors {
+            kept.built.interceptor.close().await;
         }
     }
 }
@@ -278,7 +300,9 @@ fn hand_over(
         let channel = planned.as_ref().and_then(|planned| {
             running.channels.iter().find(|channel| *channel.name == *planned.channel).cloned()
         });
-        let draining = old.as_ref().and_then(|old| leaving.iter().find(|channel| *channel.name == *old.channel).cloned());
+        let draining = old
+            .as_ref()
+            .and_then(|old| leaving.iter().find(|channel| *channel.name == *old.channel).cloned());
         let (services, dead_letter, name) = (services.clone(), running.dead_letter.clone(), name.clone());
         work.push(async move {
             if let Some(old) = old {
