@@ -90,6 +90,11 @@ impl Content {
         }
     }
 
+    /// Whether nothing can follow: the compressed content was read up to its proper end.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, Self::Gzip(gzip) if gzip.ended && gzip.is_complete)
+    }
+
     /// Why decompression ended before the content did, told once. A file that merely ends too early is not
     /// counted: it may still be growing.
     pub(super) fn take_damage(&mut self) -> Option<io::Error> {
@@ -127,6 +132,7 @@ pub(super) struct Gzip {
     kept: Vec<u8>,
     kept_at: u64,
     ended: bool,
+    is_complete: bool,
     damage: Option<io::Error>,
 }
 
@@ -134,7 +140,7 @@ impl Gzip {
     fn new(file: File) -> Self {
         let file = Arc::new(file);
         let decoder = Self::decoder(&file);
-        Self { file, decoder, kept: Vec::new(), kept_at: 0, ended: false, damage: None }
+        Self { file, decoder, kept: Vec::new(), kept_at: 0, ended: false, is_complete: false, damage: None }
     }
 
     fn decoder(file: &Arc<File>) -> MultiGzDecoder<BufReader<Cursor>> {
@@ -146,6 +152,7 @@ impl Gzip {
         self.kept.clear();
         self.kept_at = 0;
         self.ended = false;
+        self.is_complete = false;
     }
 
     fn read_at(&mut self, offset: u64, into: &mut Vec<u8>) -> io::Result<()> {
@@ -177,7 +184,10 @@ impl Gzip {
         let read = self.decoder.read(self.kept.get_mut(before..).unwrap_or_default());
         self.kept.truncate(before + read.as_ref().map_or(0, |read| *read));
         match read {
-            Ok(0) => self.ended = true,
+            Ok(0) => {
+                self.ended = true;
+                self.is_complete = true;
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,

@@ -19,6 +19,7 @@ const DEPTH_MAX: usize = 64;
 pub(super) struct Pattern {
     base: PathBuf,
     parts: Vec<Part>,
+    whole: GlobMatcher,
 }
 
 enum Part {
@@ -45,7 +46,12 @@ impl Pattern {
                 (false, _) => parts.push(Part::Literal(component.as_os_str().into())),
             }
         }
-        Ok(Self { base, parts })
+        Ok(Self { base, parts, whole: compile(&pattern.to_string_lossy())? })
+    }
+
+    /// Whether a path, there or not, matches.
+    pub(super) fn is_match(&self, path: &Path) -> bool {
+        self.whole.is_match(path)
     }
 
     /// All paths that match, found now.
@@ -70,7 +76,8 @@ impl Pattern {
             }
             Part::AnyDirectories => {
                 if rest.is_empty() {
-                    found.paths.extend(found.list(at).into_iter().map(|(path, _)| path));
+                    let entries = found.list(at);
+                    found.paths.extend(entries.into_iter().map(|(path, _)| path));
                 } else {
                     self.step(at, rest, depth_left, found);
                 }

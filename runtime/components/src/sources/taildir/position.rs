@@ -19,6 +19,7 @@ pub(super) const STARTED_KEY: &[u8] = b"s";
 const RETIRED_TAG: u8 = b'r';
 const VERSION: u8 = 1;
 const MID_LINE: u8 = 1;
+const FINISHED: u8 = 2;
 
 /// How far a file was delivered, and how to know it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Position {
     pub(super) offset: u64,
     /// The offset lies inside a line that was cut.
     pub(super) mid_line: bool,
+    /// It was read to an end after which nothing can follow; look again only when the stamp differs.
+    pub(super) finished: bool,
     /// What was delivered.
     pub(super) fingerprint: Fingerprint,
     /// Size and time of change when it was last read.
@@ -43,7 +46,7 @@ impl Position {
         let path = self.path.as_os_str().as_bytes();
         let mut bytes = Vec::with_capacity(72 + path.len());
         bytes.push(VERSION);
-        bytes.push(if self.mid_line { MID_LINE } else { 0 });
+        bytes.push(u8::from(self.mid_line) * MID_LINE | u8::from(self.finished) * FINISHED);
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head_length.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head);
@@ -73,6 +76,7 @@ impl Position {
         Some(Self {
             offset: u64::from_le_bytes(*offset),
             mid_line: flags & MID_LINE != 0,
+            finished: flags & FINISHED != 0,
             fingerprint: Fingerprint {
                 head_length: u16::from_le_bytes(*head_length),
                 head: *head,
@@ -109,6 +113,7 @@ mod tests {
         let position = Position {
             offset: 1 << 40,
             mid_line: true,
+            finished: true,
             fingerprint: Fingerprint { head_length: 1024, head: [1; 16], window_length: 256, window: [2; 16] },
             stamp: Stamp { size: 5, modified: -6 },
             gone_since: 7,
