@@ -169,9 +169,7 @@ mod tests {
 
     #[test]
     fn text_comes_back_from_every_set_that_holds_it() {
-        for name in
-            ["utf-8", "utf-16", "utf-16be", "utf-16le", "utf-32", "utf-32be", "utf-32le", "gb18030"]
-        {
+        for name in ["utf-8", "utf-16", "utf-16be", "utf-16le", "utf-32", "utf-32be", "utf-32le", "gb18030"] {
             let set = charset(name);
             assert_eq!(set.decode(&set.encode("aé€😀\n")), "aé€😀\n", "{name}");
         }

@@ -8,3 +8,5 @@ pub mod selectors;
 pub mod sink_processors;
 pub mod sinks;
 pub mod sources;
+
+mod charset;

@@ -120,10 +120,7 @@ impl Replacement {
 }
 
 /// Reads what follows a dollar.
-fn group(
-    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    search: &Regex,
-) -> Result<usize, String> {
+fn group(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, search: &Regex) -> Result<usize, String> {
     if letters.next_if_eq(&'{').is_some() {
         let name: String = letters.by_ref().take_while(|letter| *letter != '}').collect();
         let found = search.capture_names().position(|known| known == Some(name.as_str()));
@@ -177,8 +174,7 @@ mod tests {
     use crate::interceptors::testing::{bodies, build, event, run};
 
     async fn replaced(pattern: &str, replacement: &str, body: &'static [u8]) -> Vec<u8> {
-        let kdl =
-            format!("search-replace search-pattern=#\"{pattern}\"# replace-string=#\"{replacement}\"#");
+        let kdl = format!("search-replace search-pattern=#\"{pattern}\"# replace-string=#\"{replacement}\"#");
         run(&FACTORY, &kdl, vec![Event::new(body)]).await[0].body.to_vec()
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{Batch, BuildContext, ByteString, Clock, Interceptor, InterceptorError, InterceptorFactory};
+use millrace_core::{
+    Batch, BuildContext, ByteString, Clock, Interceptor, InterceptorError, InterceptorFactory,
+};
 
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default("header-name", OptionKind::Text, "timestamp", "Header that takes the time"),

@@ -46,10 +46,12 @@ impl UuidInterceptor {
         let mut random = vec![0; count * 16];
         rand::rng().fill_bytes(&mut random);
         let mut text = String::with_capacity(count * self.width());
-        let mut digits = Hyphenated::encode_buffer();
+        let mut digits = [0; Hyphenated::LENGTH];
         for bytes in random.as_chunks::<16>().0 {
             text.push_str(&self.prefix);
-            text.push_str(Builder::from_random_bytes(*bytes).into_uuid().hyphenated().encode_lower(&mut digits));
+            text.push_str(
+                Builder::from_random_bytes(*bytes).into_uuid().hyphenated().encode_lower(&mut digits),
+            );
         }
         text.into()
     }
