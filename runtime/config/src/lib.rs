@@ -68,3 +68,4 @@ pub use sink_options::SINK_OPTIONS;
 pub use spec::{
     AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
 };
+pub use suggest::closest;

@@ -6,7 +6,7 @@ const SIMILAR: f64 = 0.84;
 const KNOWN_MAX: usize = 24;
 
 /// The known word closest to what was written, if any is close.
-pub(crate) fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = normal(written);
     known
         .into_iter()

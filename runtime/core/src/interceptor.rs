@@ -1,0 +1,22 @@
+//! Interceptors: what looks at events between source and channel.
+
+use async_trait::async_trait;
+
+use crate::{batch::Batch, error::InterceptorError};
+
+/// May drop, rewrite, split or divert events. Shared by all connections of a source.
+#[async_trait]
+pub trait Interceptor: Send + Sync {
+    /// Changes a batch. Must be safe to repeat: after a failed commit the same events come again.
+    ///
+    /// # Errors
+    /// The batch is refused whole and nothing is acknowledged. A single bad event is diverted to the
+    /// dead-letter channel instead ([`Batch::divert`]).
+    ///
+    /// # Cancel safety
+    /// A dropped call has changed nothing that outlives the batch.
+    async fn intercept(&self, batch: Batch) -> Result<Batch, InterceptorError>;
+
+    /// Called once, after the last batch, when a reload or a shutdown retires it.
+    async fn close(&self) {}
+}

@@ -1,0 +1,49 @@
+//! The seam between components and the plugin host: the engine builds plugin components without knowing what
+//! runs them.
+
+use std::path::PathBuf;
+
+use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section};
+
+use crate::{factory::BuildContext, interceptor::Interceptor};
+
+/// Builds components out of plugins. Blocking: compiles where the cache misses.
+pub trait PluginHost: Send + Sync {
+    /// An interceptor: loads the plugin, checks its world and grants, and runs its `configure`.
+    ///
+    /// # Errors
+    /// Everything that keeps the plugin from working, with the place in the configuration.
+    fn interceptor(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Box<dyn Interceptor>, Diagnostics>;
+
+    /// What tells two versions of a plugin file apart: the digest of its content. None: unreadable.
+    fn digest(&self, plugin: &PluginSpec) -> Option<String>;
+
+    /// The files that a plugin depends on: what a reload has to watch.
+    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
+        vec![plugin.path.value.clone()]
+    }
+}
+
+/// A host that has no plugins, for tests and for builds without one.
+pub struct NoPlugins;
+
+impl PluginHost for NoPlugins {
+    fn interceptor(
+        &self,
+        plugin: &PluginSpec,
+        _section: &Section,
+        _cx: &BuildContext,
+    ) -> Result<Box<dyn Interceptor>, Diagnostics> {
+        Err(Diagnostic::error("plugin::unsupported", plugin.name.span, "this build has no plugin host")
+            .into())
+    }
+
+    fn digest(&self, _plugin: &PluginSpec) -> Option<String> {
+        None
+    }
+}
