@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use millrace_core::Event;
 
-use super::{identity::FileId, options::Settings};
+use super::options::Settings;
+use crate::sources::files::FileId;
 
 /// Events of one or several files, up to the limits of a batch.
 pub(super) struct Filling {

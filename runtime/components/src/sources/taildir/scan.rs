@@ -15,14 +15,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    content::{Content, has_gzip_name},
-    discovery,
-    file::TailFile,
-    identity::{FileId, Fingerprint, Stamp},
-    position::Position,
-    tail::Tail,
-};
+use super::{discovery, file::TailFile, fingerprint::Fingerprint, position::Position, tail::Tail};
+use crate::sources::files::{Content, FileId, Stamp, has_gzip_name};
 
 /// How long a file is held back that equals another one.
 const HOLD: Duration = Duration::from_secs(2);
@@ -179,7 +173,8 @@ impl Tail {
             }
         }
         for (id, position) in missing {
-            let is_attached = moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
+            let is_attached =
+                moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
             if !is_attached {
                 let gone = Position { gone_since: self.seconds(), ..position };
                 self.changes.push((id.to_key(), Some(gone.encode())));
@@ -194,7 +189,12 @@ impl Tail {
         if FileId::of(&metadata) != id || !position.fingerprint.matches(&mut content, position.offset)? {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
-        let group = self.settings.groups.iter().position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path))).unwrap_or(0);
+        let group = self
+            .settings
+            .groups
+            .iter()
+            .position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path)))
+            .unwrap_or(0);
         let headers = match self.settings.groups.get(group) {
             Some(group) => group.headers_for(&position.path, self.settings.file_header.as_ref()),
             None => millrace_core::Headers::default(),
@@ -212,8 +212,8 @@ impl Tail {
     fn look_for_replaced(&mut self) {
         let mut replaced = Vec::new();
         for (id, file) in &mut self.files {
-            let Some(Ok(metadata)) = file.content.as_ref().map(Content::metadata) else { continue };
-            let stamp = Stamp::of(&metadata);
+            let metadata = file.content.as_ref().and_then(|content| content.metadata().ok());
+            let stamp = metadata.map_or(file.stamp, |metadata| Stamp::of(&metadata));
             if stamp == file.stamp && !file.queued {
                 continue;
             }
@@ -344,7 +344,7 @@ impl Tail {
             return Ok(Decision::Resume(position, Some(seen.id.to_key())));
         }
         for file in self.files.values_mut() {
-            if !file.resembles(content, stamp.size)? {
+            if !file.resembles(content, stamp.size).unwrap_or(false) {
                 continue;
             }
             if held_for < HOLD.max(self.settings.poll * 4) || file.gone.is_some() {
