@@ -109,7 +109,11 @@ impl Spool {
                 Some(State::Delivered) if is_same_stamp => self.finish(candidate.id, &candidate.path),
                 Some(State::Delivered) if is_same_path => self.set_aside_changed(&candidate),
                 // What a changed file is now nobody knows; a new name is the operator's wish to have it read.
-                Some(State::SetAside) if is_same_path => {}
+                Some(State::SetAside) if is_same_path => {
+                    if !self.reported.contains_key(&candidate.path) {
+                        self.report(&candidate.path, "the file is set aside since an earlier run");
+                    }
+                }
                 state => {
                     let goes_on = state == Some(State::Reading) && (is_same_stamp || is_same_path);
                     match self.open(&candidate, known.filter(|_| goes_on)) {

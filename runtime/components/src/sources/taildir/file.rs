@@ -37,6 +37,8 @@ pub(super) struct TailFile {
     finished: bool,
     /// Goes up when the file starts over.
     pub(super) generation: u64,
+    /// The offset it had before it started over.
+    pub(super) offset_before: u64,
     trace: Trace,
     block: Option<Block>,
     skip_nuls: bool,
@@ -98,6 +100,7 @@ impl TailFile {
             mid_line: false,
             finished: false,
             generation: 0,
+            offset_before: 0,
             trace: Trace::default(),
             block: None,
             skip_nuls: false,
@@ -127,6 +130,7 @@ impl TailFile {
     /// Starts over in a file that held something else before; what a writer with a stale offset leaves at its
     /// beginning, a hole, is no content.
     pub(super) fn start_over(&mut self) {
+        self.offset_before = self.offset;
         self.offset = 0;
         self.mid_line = false;
         self.generation += 1;

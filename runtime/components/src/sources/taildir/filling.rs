@@ -51,7 +51,7 @@ impl Filling {
     #[inline]
     pub(super) fn push(&mut self, event: Event) {
         if self.events.capacity() == 0 {
-            self.events.reserve(self.events_max.min(1024));
+            self.events.reserve(self.events_max.min(4096));
         }
         self.bytes += event.body.len();
         self.events.push(event);

@@ -47,7 +47,7 @@ impl Position {
         let path = self.path.as_os_str().as_bytes();
         let mut bytes = Vec::with_capacity(72 + path.len());
         bytes.push(VERSION);
-        bytes.push(u8::from(self.mid_line) * MID_LINE | u8::from(self.finished) * FINISHED);
+        bytes.push(if self.mid_line { MID_LINE } else { 0 } | if self.finished { FINISHED } else { 0 });
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head_length.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head);
