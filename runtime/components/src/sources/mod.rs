@@ -2,9 +2,11 @@
 
 use millrace_core::SourceFactory;
 
+mod files;
+mod spooldir;
 mod taildir;
 
 /// All of them.
 pub fn factories() -> Vec<SourceFactory> {
-    vec![taildir::FACTORY]
+    vec![spooldir::FACTORY, taildir::FACTORY]
 }
