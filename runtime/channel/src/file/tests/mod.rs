@@ -1,0 +1,3 @@
+//! The file channel against the conformance suite, crashes, damage and full disks.
+
+mod suite;
