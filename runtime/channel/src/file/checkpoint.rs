@@ -69,8 +69,8 @@ pub(super) fn encode<'a>(
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(72 + count * PART_BYTES);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
     let Numbers { salt, next_segment, place, takes_from } = *numbers;
     for number in [salt, next_segment, place.segment, place.offset, place.sequence, takes_from, count as u64]
     {
@@ -85,8 +85,8 @@ pub(super) fn encode<'a>(
         }
     }
     encode_positions(positions, &mut bytes);
-    let sum = sum(&bytes[16..]);
-    bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    let sum = sum(&bytes[12..]);
+    bytes[8..12].copy_from_slice(&sum.to_le_bytes());
     bytes
 }
 
@@ -100,8 +100,9 @@ fn decode(bytes: &[u8]) -> Option<Loaded> {
     if reader.take(8).ok()? != MAGIC {
         return None;
     }
-    let (version, expected) = (reader.u32().ok()?, reader.u32().ok()?);
-    if sum(bytes.get(16..)?) != expected {
+    let expected = reader.u32().ok()?;
+    let version = reader.u32().ok()?;
+    if sum(bytes.get(12..)?) != expected {
         return None;
     }
     if version != VERSION {
@@ -178,7 +179,7 @@ mod tests {
             assert!(decode(&bytes[..at]).is_none());
             let mut flipped = bytes.clone();
             flipped[at] ^= 4;
-            assert!(!matches!(decode(&flipped), Some(Loaded::Good(_))), "byte {at}");
+            assert!(decode(&flipped).is_none(), "byte {at}");
         }
     }
 }

@@ -21,8 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Cleaner {
-    /// Where the log was at the last checkpoint: segment and offset.
-    last: (u64, u64),
+    /// How large the last checkpoint was.
     last_bytes: u64,
     not_before: Option<Instant>,
 }
@@ -31,7 +30,7 @@ impl Cleaner {
     /// Does what is due.
     pub(super) fn run(&mut self, shared: &Shared, log: &mut Log, clean: bool) {
         let due = clean && !empty_segments(&shared.state.lock(), log).is_empty()
-            || self.log_bytes_since(shared) >= shared.segment_bytes.max(self.last_bytes * LOG_PER_CHECKPOINT)
+            || log.unchecked_bytes >= shared.segment_bytes.max(self.last_bytes * LOG_PER_CHECKPOINT)
             || shared.takes.lock().as_ref().is_some_and(|takes| takes.current_bytes() >= TAKES_BYTES_MAX);
         if !due || self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
@@ -43,27 +42,21 @@ impl Cleaner {
         }
     }
 
-    fn log_bytes_since(&self, shared: &Shared) -> u64 {
-        let place = shared.state.lock().place;
-        let segments = place.segment.saturating_sub(self.last.0);
-        (segments * shared.segment_bytes + place.offset).saturating_sub(self.last.1)
-    }
-
     /// Writes a checkpoint and removes what it made superfluous.
     pub(super) fn checkpoint(&mut self, shared: &Shared, log: &mut Log) -> Result<(), FileError> {
         // Takes that are committed from here on are in the next file of takes; those before are in the state.
         let takes_from = shared.takes.lock().as_mut().map_or(0, super::take_log::TakeLog::rotate);
-        let (place, bytes, empty) = {
+        let (bytes, empty) = {
             let state = shared.state.lock();
             let numbers =
                 Numbers { salt: log.salt, next_segment: log.next_segment, place: state.place, takes_from };
             let queue = &state.queue;
             let bytes = checkpoint::encode(&numbers, queue.len(), queue.all(), &state.positions);
-            (state.place, bytes, empty_segments(&state, log))
+            (bytes, empty_segments(&state, log))
         };
         checkpoint::write(shared.disk.as_ref(), &shared.directory, &bytes)
             .map_err(|error| FileError::io(format!("{}: checkpoint", shared.directory.display()), error))?;
-        self.last = (place.segment, place.offset);
+        log.unchecked_bytes = 0;
         self.last_bytes = bytes.len() as u64;
         remove_takes(shared, takes_from)?;
         remove_segments(shared, log, &empty)

@@ -28,6 +28,8 @@ pub(super) struct Log {
     pub next_segment: u64,
     /// The sequence of the next frame.
     pub next_sequence: u64,
+    /// What was written since the last checkpoint.
+    pub unchecked_bytes: u64,
     active: Option<Active>,
     spares: Vec<PathBuf>,
 }
@@ -52,6 +54,7 @@ impl Log {
             salt,
             next_segment,
             next_sequence,
+            unchecked_bytes: 0,
             active: None,
             spares: Vec::new(),
         }
@@ -109,6 +112,7 @@ impl Log {
         file.sync_data().map_err(|error| failed("sync", error))?;
         active.end += (frames.len() - HEADER_BYTES) as u64;
         self.next_sequence += count;
+        self.unchecked_bytes += frames.len() as u64;
         let place =
             Place { segment: active.segment.id, offset: active.end, sequence: self.next_sequence - 1 };
         self.active = Some(active);

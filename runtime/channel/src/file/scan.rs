@@ -1,8 +1,8 @@
 //! Walks over the frames of a file that a former run left, and tells its end from damage.
 //!
-//! Where a frame should be and none is, the next valid frame decides. It says which frames were durable when it
-//! was written: if the missing one was, it is damage, and what follows is used. If it was not, both belong to a
-//! write that was never acknowledged, and the file ends here. Without a next frame the file ends here, too.
+//! Where a frame should be and none is, the valid frames behind it decide. Each says which frames were durable
+//! when it was written: if the missing one was, it is damage, and what follows is used. If none says so, they all
+//! belong to a write that was never acknowledged, and the file ends here.
 
 use std::io::Result;
 
@@ -99,19 +99,29 @@ impl Scan<'_> {
         Ok(Some(Entry { header, offset, payload: Bytes::copy_from_slice(payload) }))
     }
 
-    /// Where to go on behind a damaged place; None when the file ends there.
+    /// Where to go on behind a damaged place; None when the file ends there. The first valid frame may belong to
+    /// the same write as the missing one and prove nothing; then one of those behind it does, or none.
     fn resume(&self, window: &mut Window<'_>, gap: u64, so_far: &Scanned) -> Result<Option<u64>> {
+        let missing = so_far.next_sequence;
+        let mut first = None;
+        let mut sequence_min = missing;
         let mut offset = gap + ALIGNMENT as u64;
         while offset + HEADER_BYTES as u64 <= window.file_bytes {
-            if let Some(entry) = self.frame_at(window, offset, so_far.next_sequence)? {
-                // A later file was begun only after every frame below its first one was durable.
-                let was_durable = match self.stop {
-                    Some(stop) => entry.header.sequence < stop,
-                    None => entry.header.durable >= so_far.next_sequence,
-                };
-                return Ok(was_durable.then_some(offset));
+            let Some(entry) = self.frame_at(window, offset, sequence_min)? else {
+                offset += ALIGNMENT as u64;
+                continue;
+            };
+            first.get_or_insert(offset);
+            // A later file was begun only after every frame below its first one was durable.
+            let was_durable = match self.stop {
+                Some(stop) => entry.header.sequence < stop,
+                None => entry.header.durable >= missing,
+            };
+            if was_durable {
+                return Ok(first);
             }
-            offset += ALIGNMENT as u64;
+            sequence_min = entry.header.sequence + 1;
+            offset += frame_bytes(entry.header.payload_bytes) as u64;
         }
         Ok(None)
     }

@@ -73,3 +73,22 @@ mod on_a_disk {
 mod without_memory {
     millrace_testkit::channel_suite!(super::UncachedFixture);
 }
+
+/// A disk in memory that writes a part at a time.
+#[derive(Default)]
+struct FakeFixture;
+
+#[async_trait]
+impl ChannelFixture for FakeFixture {
+    async fn channel(&self, limits: ChannelLimits) -> Arc<dyn Channel> {
+        let disk = millrace_testkit::FakeDisk::default();
+        disk.write_short();
+        let channel = channel(&limited(Path::new("/channel"), limits), Arc::new(disk));
+        ok(channel.open().await);
+        Arc::new(channel)
+    }
+}
+
+mod on_a_fake_disk {
+    millrace_testkit::channel_suite!(super::FakeFixture);
+}
