@@ -48,7 +48,7 @@ impl FilePut {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let checked = tokio::task::spawn_blocking(move || shared.check_disk(0)).await;
+        let checked = tokio::task::spawn_blocking(move || shared.check_disk(shared.segment_bytes)).await;
         match checked {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
