@@ -100,9 +100,9 @@ async fn flip_everywhere(taken: usize, close: bool) {
     let files = whole.files();
     assert!(files.iter().filter(|(path, _)| path.to_string_lossy().contains("segment-")).count() > 2);
     for (path, content) in files {
-        for at in 0..content.len() {
+        for (at, byte) in content.into_iter().enumerate() {
             // Of the long rows of zeros a few are enough.
-            if content[at] == 0 && at % 61 != 0 {
+            if byte == 0 && at % 61 != 0 {
                 continue;
             }
             let disk = whole.after_kill();
