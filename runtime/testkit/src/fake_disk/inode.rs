@@ -4,12 +4,13 @@ use rand::{Rng, rngs::StdRng};
 
 const SECTOR_BYTES: usize = 512;
 
+#[derive(Clone)]
 enum Change {
     Write(usize, Vec<u8>),
     Length(usize),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Inode {
     content: Vec<u8>,
     durable: Vec<u8>,
@@ -61,10 +62,6 @@ impl Inode {
         self.content[at] ^= bits;
         self.durable = self.content.clone();
         self.unsynced.clear();
-    }
-
-    pub(super) fn after_kill(&self) -> Self {
-        Self::durable(self.content.clone())
     }
 
     /// What was synced, and of the rest whatever the disk got to.

@@ -36,6 +36,7 @@ struct Fault {
     times: u64,
 }
 
+#[derive(Clone)]
 enum NameChange {
     Link(PathBuf, usize),
     Unlink(PathBuf),
@@ -105,15 +106,15 @@ impl FakeDisk {
         Self { state: Arc::new(Mutex::new(after)) }
     }
 
-    /// What is on the disk when only the process died: everything that was written.
+    /// The disk when only the process died: everything that was written, and what was not synced still is not.
     #[must_use]
     pub fn after_kill(&self) -> Self {
         let state = self.state.lock();
-        let inodes = state.inodes.iter().map(Inode::after_kill).collect();
         let after = State {
-            inodes,
-            durable_names: state.names.clone(),
+            inodes: state.inodes.clone(),
             names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            changes: state.changes.clone(),
             ..State::default()
         };
         Self { state: Arc::new(Mutex::new(after)) }

@@ -183,6 +183,42 @@ async fn work_goes_on_after_a_crash_and_the_next_crash_is_no_worse() {
     }
 }
 
+/// What is in the channel, without taking it.
+async fn look(channel: &FileChannel) -> Vec<usize> {
+    if channel.stats().events == 0 {
+        return Vec::new();
+    }
+    let (open, events) = take(channel, 1_000).await;
+    open.rollback();
+    events.iter().map(|body| ok(body.parse())).collect()
+}
+
+/// A killed process leaves writes that are in the machine's memory only. Whoever sees them after the restart may
+/// build on them, so a power failure must not take them away any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restart_has_seen_survives_the_power_failure_after_it() {
+    for at in 1..operations().await {
+        let disk = FakeDisk::default();
+        disk.fail_power_at(at);
+        let Some(channel) = open(&disk).await else { continue };
+        work(&channel, 0, true).await;
+        drop(channel);
+        let killed = disk.after_kill();
+        let Some(channel) = open(&killed).await else { unreachable!("operation {at}: does not open") };
+        let mut seen = look(&channel).await;
+        ok(put(&channel, numbered(BATCHES)).await);
+        seen.extend(BATCHES * BATCH..(BATCHES + 1) * BATCH);
+        for seed in 0..SEEDS {
+            let Some(again) = open(&killed.after_crash(seed)).await else {
+                unreachable!("operation {at}, seed {seed}: does not open")
+            };
+            assert_eq!(again.stats().damaged, 0);
+            let found = look(&again).await;
+            assert!(seen.iter().all(|event| found.contains(event)), "{at}, {seed}: {seen:?}, then {found:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_repeats_nothing_that_was_taken() {
     let disk = FakeDisk::default();
