@@ -2,7 +2,9 @@
 
 use millrace_core::SinkFactory;
 
+mod avro;
+
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    Vec::new()
+    vec![avro::FACTORY]
 }
