@@ -48,6 +48,16 @@ impl Files {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
+    /// The folder that relative paths in a file start from.
+    pub fn folder(&self, file: FileId) -> &Path {
+        self.files.get(file.0 as usize).and_then(|(path, _)| path.parent()).unwrap_or(Path::new(""))
+    }
+
+    /// The text of a place as it was written.
+    pub fn source(&self, span: Span) -> &str {
+        self.text(span.file).get(span.offset..span.offset.saturating_add(span.length)).unwrap_or_default()
+    }
+
     /// Line and column of a place, both from 1; the column counts characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
         let text = self.text(span.file);
@@ -86,6 +96,8 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do about it; ready to be pasted where possible.
     pub help: Option<String>,
+    /// Other places that have to do with it, each with its text.
+    pub related: Vec<(Span, String)>,
 }
 
 impl Diagnostic {
@@ -98,6 +110,7 @@ impl Diagnostic {
             span: Some(span),
             label: String::new(),
             help: None,
+            related: Vec::new(),
         }
     }
 
@@ -115,6 +128,13 @@ impl Diagnostic {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
         self
     }
 

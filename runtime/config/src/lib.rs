@@ -7,18 +7,35 @@
 //! This is the only crate that names `kdl`.
 #![deny(missing_docs)]
 
+mod check;
 mod diagnostic;
+mod document;
+mod environment;
+mod expand;
+mod load;
 mod node;
 mod option;
+mod quantity;
+mod reader;
+mod repair;
+mod report;
+mod scan;
 mod section;
 mod sink_options;
 mod spec;
+mod suggest;
 
+pub use check::check;
 pub use diagnostic::{Diagnostic, Diagnostics, FileId, Files, Severity, Span};
+pub use environment::{Environment, MapEnvironment, SystemEnvironment};
+pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
+pub use reader::{AGENT_OPTIONS, PLUGIN_OPTIONS};
+pub use report::Report;
 pub use section::{Section, Value};
 pub use sink_options::SINK_OPTIONS;
 pub use spec::{
     AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
 };
+pub use suggest::closest;

@@ -80,6 +80,15 @@ impl Node {
         node
     }
 
+    /// A copy with these options only: the counterpart of [`Node::without`].
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        let mut node = self.clone();
+        node.properties.retain(|property| names.contains(&property.name.value.as_str()));
+        node.children.retain(|child| names.contains(&child.name.value.as_str()));
+        node
+    }
+
     /// Whether two nodes say the same, wherever they stand: what a reload compares.
     pub fn same_meaning(&self, other: &Self) -> bool {
         self.name.value == other.name.value

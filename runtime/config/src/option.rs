@@ -86,4 +86,7 @@ pub enum OptionKind {
     Block(&'static [OptionSpec]),
     /// A group that may be repeated, each with an optional first argument as its name.
     Blocks(&'static [OptionSpec]),
+    /// A group that may be repeated, each with one or more arguments: `case "crit" "alert" channel="fast"`. Read
+    /// by [`crate::Section::blocks`] and [`crate::Section::names`].
+    Cases(&'static [OptionSpec]),
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use crate::{diagnostic::Span, node::Node, node::Spanned};
+use crate::{diagnostic::Span, node::Node, node::Scalar, node::Spanned};
 
 /// A checked value.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,14 @@ impl Section {
     /// The component's own name: its first argument.
     pub fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|name| name.value.as_str())
+    }
+
+    /// All arguments that are text, in order: the values of a `case`.
+    pub fn names(&self) -> impl Iterator<Item = Spanned<String>> {
+        self.node.arguments.iter().filter_map(|argument| match &argument.value {
+            Scalar::Text(text) => Some(Spanned::new(text.clone(), argument.span)),
+            _ => None,
+        })
     }
 
     /// The whole node.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use millrace_config::{OptionSpec, Section};
+use millrace_config::{MapEnvironment, OptionSpec, Section};
 use millrace_core::{BuildContext, Clock, Metrics, NoPlugins};
 
 /// A context for a component named `test` whose data lives in `data_dir`.
@@ -24,5 +24,22 @@ pub fn build_context(data_dir: &Path, clock: Arc<dyn Clock>) -> BuildContext {
 /// # Panics
 /// The text has a mistake: the finding is in the panic.
 pub fn section(options: &[OptionSpec], kdl: &str) -> Section {
-    unreachable!("the parser is not merged yet: {kdl} {options:?}")
+    checked(options, kdl, false)
+}
+
+/// As [`section`], for components with options of their own making.
+///
+/// # Panics
+/// The text has a mistake: the finding is in the panic.
+pub fn open_section(options: &[OptionSpec], kdl: &str) -> Section {
+    checked(options, kdl, true)
+}
+
+fn checked(options: &[OptionSpec], kdl: &str, open: bool) -> Section {
+    let (nodes, files, findings) = millrace_config::parse_nodes("test.kdl", kdl, &MapEnvironment::default());
+    assert!(!findings.has_errors(), "{kdl}: {findings:?}");
+    assert!(nodes.len() == 1, "{kdl}: expected one node");
+    let (section, findings) = millrace_config::check(&nodes[0], options, open, &files);
+    assert!(!findings.has_errors(), "{kdl}: {findings:?}");
+    section
 }

@@ -8,7 +8,7 @@ mod source_rig;
 mod wait;
 
 pub use clock::TestClock;
-pub use context::{build_context, section};
+pub use context::{build_context, open_section, section};
 pub use recorder::{MemoryPositions, RecordingChannel};
 pub use source_rig::SourceRig;
 pub use wait::{eventually, within};

@@ -1,0 +1,102 @@
+//! The `plugins` block: node name = plugin name.
+
+use super::Reader;
+use crate::{
+    check::Arguments,
+    diagnostic::Diagnostic,
+    node::{Node, Spanned},
+    option::{OptionKind, OptionSpec},
+    spec::{AgentSpec, PluginSpec},
+};
+
+const LIMITS: &[OptionSpec] = &[
+    OptionSpec::with_default("memory", OptionKind::Size, "64MiB", "Largest linear memory of one instance"),
+    OptionSpec::with_default("time", OptionKind::Duration, "100ms", "Longest time of one call"),
+    OptionSpec::with_default(
+        "instances",
+        OptionKind::Integer { min: 1, max: 1024 },
+        "2",
+        "Instances that may run at the same time",
+    ),
+    OptionSpec::with_default(
+        "log-lines",
+        OptionKind::Integer { min: 0, max: 1_000_000 },
+        "100",
+        "Lines of log per second; more are counted and dropped",
+    ),
+];
+
+/// The options of one plugin. The `grant` block is read by whoever runs the plugin.
+pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::required("path", OptionKind::Path, "The `.wasm` file"),
+    OptionSpec::optional(
+        "digest",
+        OptionKind::Text,
+        "The digest the file must have: `sha256:` and 64 hexadecimal digits",
+    ),
+    OptionSpec::with_default("limits", OptionKind::Block(LIMITS), "", "What the plugin may use"),
+];
+
+impl Reader<'_> {
+    pub(super) fn plugin(&mut self, node: &Node, spec: &mut AgentSpec) {
+        if self.name_is_good(&node.name, "plugin") {
+            self.claim("plugin", "plugin", &node.name);
+        }
+        let grants: Vec<&Node> = node.children_named("grant").collect();
+        if let [first, second, ..] = grants.as_slice() {
+            self.found.push(
+                Diagnostic::error("config::repeated-option", second.name.span, "`grant` is given twice")
+                    .label("given again")
+                    .related(first.name.span, "first given here")
+                    .help("put both into one block"),
+            );
+        }
+        let mut own = node.clone();
+        own.children.retain(|child| child.name.value != "grant");
+        let section = self.section(&own, PLUGIN_OPTIONS, Arguments::None);
+        let digest = section.optional_text("digest").map(str::to_owned);
+        let digest = digest.map(|digest| Spanned::new(digest, section.span_of("digest")));
+        if let Some(digest) = &digest {
+            self.digest(digest);
+        }
+        let (memory_bytes_max, call_time_max, instances, log_lines) = section.block("limits").map_or(
+            (64 << 20, std::time::Duration::from_millis(100), 2, 100),
+            |limits| {
+                (
+                    limits.size("memory"),
+                    limits.duration("time"),
+                    limits.integer("instances"),
+                    limits.integer("log-lines"),
+                )
+            },
+        );
+        spec.plugins.push(PluginSpec {
+            name: node.name.clone(),
+            path: Spanned::new(section.path("path").to_path_buf(), section.span_of("path")),
+            digest,
+            memory_bytes_max,
+            call_time_max,
+            instances_max: u32::try_from(instances).unwrap_or(u32::MAX),
+            log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
+            grant: grants.first().map(|grant| (*grant).clone()),
+            node: node.clone(),
+        });
+    }
+
+    fn digest(&mut self, digest: &Spanned<String>) {
+        let hex = digest.value.strip_prefix("sha256:");
+        let label = match hex {
+            None => "does not start with `sha256:`".to_owned(),
+            Some(hex) if !hex.chars().all(|c| c.is_ascii_hexdigit()) => {
+                "holds other than hexadecimal digits".into()
+            }
+            Some(hex) if hex.len() != 64 => format!("has {} digits", hex.len()),
+            Some(_) => return,
+        };
+        self.found.push(
+            Diagnostic::error("config::invalid-value", digest.span, "`digest` is not a SHA-256 digest")
+                .label(label)
+                .help("`sha256:` and 64 hexadecimal digits; `millrace plugin inspect FILE` prints them"),
+        );
+    }
+}

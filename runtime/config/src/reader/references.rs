@@ -1,0 +1,297 @@
+//! Names across blocks: who refers to whom, what is missing, what nobody uses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Files, Span},
+    expand::shown_text,
+    node::{Node, Scalar, Spanned},
+    spec::{AgentSpec, ComponentSpec, GroupSpec},
+    suggest,
+};
+
+/// Channels that other agents put into or take from; it is no mistake when one side is not here.
+const SHARED_CHANNEL_KINDS: &[&str] = &["kafka"];
+
+pub(super) fn check(spec: &AgentSpec, files: &Files, found: &mut Diagnostics) {
+    let channels: Vec<&str> = spec.channels.iter().map(|channel| channel.name.value.as_str()).collect();
+    let named = spec
+        .sources
+        .iter()
+        .flat_map(|source| &source.channels)
+        .chain(spec.sinks.iter().map(|sink| &sink.channel).filter(|channel| !channel.value.is_empty()))
+        .chain(&spec.agent.dead_letter_channel);
+    for name in named {
+        if let Some(finding) = unknown("channel", name, &channels, files) {
+            found.push(finding);
+        }
+    }
+    check_plugins(spec, files, found);
+    Groups::new(spec, files).check(found);
+    unused_channels(spec, found);
+}
+
+/// An error if the name is not one of the known ones.
+pub(crate) fn unknown(
+    what: &str,
+    name: &Spanned<String>,
+    known: &[&str],
+    files: &Files,
+) -> Option<Diagnostic> {
+    if known.contains(&name.value.as_str()) {
+        return None;
+    }
+    let shown = shown_text(files, &name.value, name.span);
+    let code = match what {
+        "channel" => "config::unknown-channel",
+        "plugin" => "config::unknown-plugin",
+        _ => "config::unknown-sink",
+    };
+    let mut finding =
+        Diagnostic::error(code, name.span, format!("there is no {what} `{shown}`")).label("not defined");
+    finding.help = Some(suggest::help(&name.value, known).unwrap_or_else(|| match what {
+        "channel" => "define it: `channels { memory \"…\" }`".into(),
+        "plugin" => "name its file: `plugins { name path=\"….wasm\" }`".into(),
+        _ => "define it in `sinks { … }`".into(),
+    }));
+    Some(finding)
+}
+
+fn check_plugins(spec: &AgentSpec, files: &Files, found: &mut Diagnostics) {
+    let plugins: Vec<&str> = spec.plugins.iter().map(|plugin| plugin.name.value.as_str()).collect();
+    let mut used = BTreeSet::new();
+    for component in spec.components() {
+        let Some(plugin) = component.plugin() else { continue };
+        if let Some(finding) = unknown("plugin", &plugin, &plugins, files) {
+            found.push(finding);
+        }
+        used.insert(plugin.value);
+    }
+    for plugin in &spec.plugins {
+        if !used.contains(&plugin.name.value) {
+            let reason = format!("the plugin `{}` is not used", plugin.name.value);
+            found.push(
+                Diagnostic::warning("config::unused-plugin", plugin.name.span, reason)
+                    .label("nothing refers to it"),
+            );
+        }
+    }
+}
+
+/// A channel that nothing puts into, or that nothing takes from, is probably a mistake.
+fn unused_channels(spec: &AgentSpec, found: &mut Diagnostics) {
+    let mut filled: BTreeSet<&str> = BTreeSet::new();
+    let mut emptied: BTreeSet<&str> = BTreeSet::new();
+    for source in &spec.sources {
+        filled.extend(source.channels.iter().map(|name| name.value.as_str()));
+        // What a selector, an interceptor or another channel does with names is known to their tables only.
+        source
+            .selector
+            .iter()
+            .chain(&source.interceptors)
+            .for_each(|component| texts(&component.node, &mut filled));
+    }
+    for channel in &spec.channels {
+        channel.node.children.iter().for_each(|child| texts(child, &mut filled));
+        channel.node.children.iter().for_each(|child| texts(child, &mut emptied));
+    }
+    emptied.extend(spec.sinks.iter().map(|sink| sink.channel.value.as_str()));
+    if let Some(name) = &spec.agent.dead_letter_channel {
+        filled.insert(&name.value);
+        emptied.insert(&name.value);
+    }
+    for channel in &spec.channels {
+        let name = channel.name.value.as_str();
+        if SHARED_CHANNEL_KINDS.contains(&channel.kind.value.as_str()) {
+            continue;
+        }
+        let label = match (filled.contains(name), emptied.contains(name)) {
+            (true, true) => continue,
+            (false, false) => "no source fills it and no sink empties it",
+            (false, true) => "no source fills it",
+            (true, false) => "no sink empties it: it will fill up",
+        };
+        let reason = format!("the channel `{name}` is not connected");
+        found.push(Diagnostic::warning("config::unused-channel", channel.name.span, reason).label(label));
+    }
+}
+
+/// All texts of a node and what is in it.
+fn texts<'a>(node: &'a Node, into: &mut BTreeSet<&'a str>) {
+    let values = node.arguments.iter().chain(node.properties.iter().map(|property| &property.value));
+    into.extend(values.filter_map(|value| match &value.value {
+        Scalar::Text(text) => Some(text.as_str()),
+        _ => None,
+    }));
+    node.children.iter().for_each(|child| texts(child, into));
+}
+
+/// The sink groups as a graph.
+struct Groups<'a> {
+    spec: &'a AgentSpec,
+    files: &'a Files,
+    by_name: BTreeMap<&'a str, &'a GroupSpec>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(spec: &'a AgentSpec, files: &'a Files) -> Self {
+        let by_name = spec.groups.iter().map(|group| (group.component.name.value.as_str(), group)).collect();
+        Self { spec, files, by_name }
+    }
+
+    fn check(&self, found: &mut Diagnostics) {
+        let sinks = self.spec.sinks.iter().map(|sink| sink.component.name.value.as_str());
+        let known: Vec<&str> = sinks.chain(self.by_name.keys().copied()).collect();
+        let mut owners: BTreeMap<&str, (&GroupSpec, Span)> = BTreeMap::new();
+        for group in &self.spec.groups {
+            for member in &group.members {
+                if let Some(finding) = unknown("sink", &member.name, &known, self.files) {
+                    found.push(finding);
+                    continue;
+                }
+                match owners.get(member.name.value.as_str()) {
+                    Some((other, first)) if !std::ptr::eq(*other, group) => {
+                        let reason = format!("`{}` is in two groups", member.name.value);
+                        found.push(
+                            Diagnostic::error("config::two-groups", member.name.span, reason)
+                                .label(format!("and in `{}`", group.component.name.value))
+                                .related(*first, format!("in `{}`", other.component.name.value))
+                                .help("a sink takes from its channel for one group; define a second sink"),
+                        );
+                    }
+                    Some(_) => {}
+                    None => {
+                        owners.insert(&member.name.value, (group, member.name.span));
+                    }
+                }
+            }
+        }
+        let cyclic = self.cycles(found);
+        for group in
+            self.spec.groups.iter().filter(|group| !cyclic.contains(group.component.name.value.as_str()))
+        {
+            self.one_channel(group, &cyclic, found);
+        }
+    }
+
+    /// Reports each cycle once and returns the groups that are in one.
+    fn cycles(&self, found: &mut Diagnostics) -> BTreeSet<&'a str> {
+        let mut cyclic = BTreeSet::new();
+        for group in &self.spec.groups {
+            let start = group.component.name.value.as_str();
+            if cyclic.contains(start) {
+                continue;
+            }
+            let mut path = vec![start];
+            if let Some(span) = self.way_back(group, start, &mut path, &mut BTreeSet::new()) {
+                let way = path.join("` -> `");
+                found.push(
+                    Diagnostic::error("config::group-cycle", span, "sink groups contain each other")
+                        .label("closes the circle")
+                        .help(format!("the way round: `{way}` -> `{start}`")),
+                );
+                cyclic.extend(path);
+            }
+        }
+        cyclic
+    }
+
+    /// Looks for a way from `group` back to `start`; `path` is that way in the end.
+    fn way_back(
+        &self,
+        group: &'a GroupSpec,
+        start: &str,
+        path: &mut Vec<&'a str>,
+        seen: &mut BTreeSet<&'a str>,
+    ) -> Option<Span> {
+        for member in &group.members {
+            let name = member.name.value.as_str();
+            if name == start {
+                return Some(member.name.span);
+            }
+            let Some(next) = self.by_name.get(name).filter(|_| seen.insert(name)) else { continue };
+            path.push(name);
+            if let Some(span) = self.way_back(next, start, path, seen) {
+                return Some(span);
+            }
+            path.pop();
+        }
+        None
+    }
+
+    /// All sinks of a group take from the same channel.
+    fn one_channel(&self, group: &GroupSpec, cyclic: &BTreeSet<&str>, found: &mut Diagnostics) {
+        let mut first: Option<(&str, Span)> = None;
+        for member in &group.members {
+            let Some(channel) = self.channel_of(&member.name.value, cyclic, 0) else { continue };
+            match first {
+                None => first = Some((channel, member.name.span)),
+                Some((known, _)) if known == channel => {}
+                Some((known, span)) => {
+                    let reason = format!(
+                        "the members of `{}` take from different channels",
+                        group.component.name.value
+                    );
+                    found.push(
+                        Diagnostic::error("config::group-channels", member.name.span, reason)
+                            .label(format!("takes from `{channel}`"))
+                            .related(span, format!("takes from `{known}`"))
+                            .help("a group empties one channel; give its sinks the same one"),
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The channel of a sink, or of the first member of a group.
+    fn channel_of(&self, name: &str, cyclic: &BTreeSet<&str>, depth: usize) -> Option<&'a str> {
+        let sink = self.spec.sinks.iter().find(|sink| sink.component.name.value == name);
+        if let Some(sink) = sink {
+            return Some(sink.channel.value.as_str()).filter(|channel| !channel.is_empty());
+        }
+        if cyclic.contains(name) || depth > self.by_name.len() {
+            return None;
+        }
+        let group = self.by_name.get(name)?;
+        group.members.iter().find_map(|member| self.channel_of(&member.name.value, cyclic, depth + 1))
+    }
+}
+
+impl AgentSpec {
+    /// An error if a selector or another component names a channel that does not exist.
+    pub fn unknown_channel(&self, name: &Spanned<String>) -> Option<Diagnostic> {
+        let channels: Vec<&str> = self.channels.iter().map(|channel| channel.name.value.as_str()).collect();
+        unknown("channel", name, &channels, &self.files)
+    }
+
+    /// All components, in the order channels, sources with what belongs to them, sinks, groups.
+    pub fn components(&self) -> impl Iterator<Item = &ComponentSpec> {
+        let sources = self.sources.iter().flat_map(|source| {
+            std::iter::once(&source.component).chain(&source.interceptors).chain(&source.selector)
+        });
+        self.channels
+            .iter()
+            .chain(sources)
+            .chain(self.sinks.iter().map(|sink| &sink.component))
+            .chain(self.groups.iter().map(|group| &group.component))
+    }
+}
+
+impl ComponentSpec {
+    /// The plugin behind a `wasm` component: `plugin="…"`, otherwise the component's own name. None for
+    /// components of other types.
+    pub fn plugin(&self) -> Option<Spanned<String>> {
+        if self.kind.value != "wasm" {
+            return None;
+        }
+        let property = self.node.property("plugin").map(|property| &property.value);
+        let child = self.node.children_named("plugin").next().and_then(|child| child.arguments.first());
+        match property.or(child).map(|value| (&value.value, value.span)) {
+            Some((Scalar::Text(name), span)) => Some(Spanned::new(name.clone(), span)),
+            // Neither a name nor text: left to the check of the component's options.
+            Some(_) => None,
+            None => Some(self.name.clone()),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Instances out of a plan. Blocking: a plugin may be compiled.
+
+use std::{path::PathBuf, sync::Arc};
+
+use millrace_config::{Diagnostics, Node, Scalar, Span, Spanned};
+use millrace_core::{
+    BuildContext, Channel, Clock, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost, Registry,
+    Selector, SelectorContext, Sink, Source,
+};
+
+use crate::plan::{AgentPlan, ChannelPlan, InterceptorPlan, SinkTree, SourcePlan, empty_node};
+
+/// The name of the channel that takes rejected events when the configuration names none.
+pub(crate) const DEAD_LETTER: &str = "dead-letter";
+
+/// What building needs besides the plan.
+#[derive(Clone)]
+pub(crate) struct Builder {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) plugin_host: Arc<dyn PluginHost>,
+}
+
+impl Builder {
+    /// The context of one component; its folder is `<data-dir>/<kind of component>/<name>`.
+    fn context(&self, plan: &AgentPlan, folder: &str, component: &str, generation: u64) -> BuildContext {
+        BuildContext {
+            agent: plan.settings.name.as_str().into(),
+            component: component.into(),
+            data_dir: self.data_dir(plan, folder, component),
+            generation,
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            plugins: Arc::clone(&plan.plugins),
+            plugin_host: Arc::clone(&self.plugin_host),
+        }
+    }
+
+    pub(crate) fn data_dir(&self, plan: &AgentPlan, folder: &str, component: &str) -> PathBuf {
+        plan.settings.data_dir.join(folder).join(component)
+    }
+
+    pub(crate) fn channel(
+        &self,
+        plan: &AgentPlan,
+        channel: &ChannelPlan,
+    ) -> Result<Arc<dyn Channel>, Diagnostics> {
+        let Some(factory) = self.registry.channel(&channel.component.kind.value) else { return Err(gone()) };
+        (factory.build)(&channel.section, &self.context(plan, "channels", &channel.name, 1))
+    }
+
+    /// The channel for rejected events that nobody configured. None: this registry has no file channel.
+    pub(crate) fn dead_letter(&self, plan: &AgentPlan) -> Result<Option<Arc<dyn Channel>>, Diagnostics> {
+        let Some(factory) = self.registry.channel("file") else { return Ok(None) };
+        let mut node = empty_node("file", Span::default());
+        node.arguments.push(Spanned::new(Scalar::Text(DEAD_LETTER.into()), Span::default()));
+        let (section, findings) = millrace_config::check(&node, factory.options, false, &plan.files);
+        if findings.has_errors() {
+            return Err(findings);
+        }
+        (factory.build)(&section, &self.context(plan, "channels", DEAD_LETTER, 1)).map(Some)
+    }
+
+    pub(crate) fn source(
+        &self,
+        plan: &AgentPlan,
+        source: &SourcePlan,
+    ) -> Result<Box<dyn Source>, Diagnostics> {
+        let Some(factory) = self.registry.source(&source.component.kind.value) else { return Err(gone()) };
+        (factory.build)(&source.section, &self.context(plan, "sources", &source.name, 1))
+    }
+
+    pub(crate) fn interceptor(
+        &self,
+        plan: &AgentPlan,
+        source: &SourcePlan,
+        interceptor: &InterceptorPlan,
+        generation: u64,
+    ) -> Result<PipelineInterceptor, Diagnostics> {
+        let Some(factory) = self.registry.interceptor(&interceptor.component.kind.value) else {
+            return Err(gone());
+        };
+        let name = format!("{}/{}", source.name, interceptor.name);
+        let cx = self.context(plan, "interceptors", &name, generation);
+        let metrics = self.metrics.interceptor(&name);
+        let built: Box<dyn Interceptor> = (factory.build)(&interceptor.section, &cx)?;
+        Ok(PipelineInterceptor { name: name.into(), interceptor: built.into(), metrics })
+    }
+
+    pub(crate) fn selector(
+        &self,
+        plan: &AgentPlan,
+        source: &SourcePlan,
+    ) -> Result<Arc<dyn Selector>, Diagnostics> {
+        let section = &source.selector.section;
+        let kind = source.selector.component.as_ref().map_or("replicating", |spec| spec.kind.value.as_str());
+        let Some(factory) = self.registry.selector(kind) else { return Err(gone()) };
+        let channels = SelectorContext {
+            channels: plan.channels.iter().map(|channel| channel.name.clone()).collect(),
+            default: source.channels.iter().filter_map(|name| plan.channel_place(name)).collect(),
+        };
+        (factory.build)(section, &channels, &self.context(plan, "selectors", &source.name, 1)).map(Arc::from)
+    }
+
+    pub(crate) fn sink(&self, plan: &AgentPlan, tree: &SinkTree) -> Result<Box<dyn Sink>, Diagnostics> {
+        let cx = self.context(plan, "sinks", &tree.name, 1);
+        let kind = &tree.component.kind.value;
+        let Some(members) = &tree.members else {
+            let Some(factory) = self.registry.sink(kind) else { return Err(gone()) };
+            return (factory.build)(&tree.section, &cx);
+        };
+        let Some(factory) = self.registry.sink_processor(kind) else { return Err(gone()) };
+        let mut built = Vec::with_capacity(members.len());
+        for (place, member) in members.iter().enumerate() {
+            built.push(Member {
+                name: member.name.as_str().into(),
+                priority: member.priority.unwrap_or(-i64::try_from(place).unwrap_or(i64::MAX)),
+                weight: member.weight.max(1),
+                sink: self.sink(plan, member)?,
+            });
+        }
+        (factory.build)(&tree.section, built, &cx)
+    }
+}
+
+/// A plan names only types of its registry, so this is said when an agent gets another registry's plan.
+fn gone() -> Diagnostics {
+    millrace_config::Diagnostic::general("config::unknown-type", "the plan was made for another registry")
+        .into()
+}
+
+/// Builds every component once and throws it away: finds what only the components themselves can know.
+pub fn validate(
+    plan: &AgentPlan,
+    registry: &Arc<Registry>,
+    clock: &Arc<dyn Clock>,
+    plugin_host: &Arc<dyn PluginHost>,
+) -> Diagnostics {
+    let builder = Builder {
+        registry: Arc::clone(registry),
+        clock: Arc::clone(clock),
+        metrics: Metrics::default(),
+        plugin_host: Arc::clone(plugin_host),
+    };
+    let mut findings = Diagnostics::default();
+    let mut note = |result: Result<(), Diagnostics>| {
+        if let Err(found) = result {
+            findings.extend(found);
+        }
+    };
+    for channel in &plan.channels {
+        note(builder.channel(plan, channel).map(drop));
+    }
+    for source in &plan.sources {
+        note(builder.source(plan, source).map(drop));
+        note(builder.selector(plan, source).map(drop));
+        for interceptor in &source.interceptors {
+            note(builder.interceptor(plan, source, interceptor, 1).map(drop));
+        }
+    }
+    for delivery in &plan.deliveries {
+        note(builder.sink(plan, &delivery.tree).map(drop));
+    }
+    findings
+}
+
+/// Whether two nodes, either of which may be missing, say the same.
+pub(crate) fn same_node(mine: Option<&Node>, theirs: Option<&Node>) -> bool {
+    match (mine, theirs) {
+        (Some(mine), Some(theirs)) => mine.same_meaning(theirs),
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,229 @@
+//! Empties one channel into one sink or sink group: take, deliver, commit, and what follows a failure.
+//!
+//! A batch that may succeed later is tried again as it is, with growing pauses, while its take stays open: the
+//! same events come in the same batch. A batch or event that never will goes to the dead-letter channel first and
+//! is then taken for good.
+
+use std::{sync::Arc, time::Duration};
+
+use bytestring::ByteString;
+use millrace_config::Section;
+use millrace_core::{
+    Backoff, Batch, BatchLimit, Channel, ChannelError, Clock, Event, Health, HealthState, PipelineChannel,
+    Refusal, Rejection, Retry, Sink, SinkError, SinkMetrics, TakeTransaction, dead_letter_event,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often a sink without work may do what is due.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What a runner works with.
+pub(crate) struct SinkRunner {
+    pub(crate) name: ByteString,
+    pub(crate) channel: PipelineChannel,
+    pub(crate) dead_letter: Option<PipelineChannel>,
+    pub(crate) limit: BatchLimit,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: SinkMetrics,
+    pub(crate) health: Health,
+    /// Cancelled: finish the batch in hand, then close.
+    pub(crate) stop: CancellationToken,
+}
+
+/// How a failed delivery is repeated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetryPolicy {
+    initial: Duration,
+    longest: Duration,
+    attempts_max: Option<u64>,
+}
+
+impl RetryPolicy {
+    pub(crate) fn new(delivery: &Section) -> Self {
+        let retry = delivery.block("retry");
+        Self {
+            initial: retry.map_or(Duration::from_millis(100), |retry| retry.duration("initial")),
+            longest: retry.map_or(Duration::from_secs(30), |retry| retry.duration("longest")),
+            attempts_max: retry
+                .and_then(|retry| retry.optional_integer("max"))
+                .and_then(|max| u64::try_from(max).ok()),
+        }
+    }
+}
+
+/// The limits of one take.
+pub(crate) fn batch_limit(delivery: &Section) -> BatchLimit {
+    let default = BatchLimit::default();
+    delivery.block("batch").map_or(default, |batch| BatchLimit {
+        events_max: batch.count("events"),
+        bytes_max: usize::try_from(batch.size("bytes")).unwrap_or(usize::MAX),
+        wait_max: batch.duration("wait"),
+    })
+}
+
+/// How the work on one batch ended.
+enum Settled {
+    Commit,
+    Stopped,
+}
+
+impl SinkRunner {
+    /// Runs until stopped or until the channel is closed; closes the sink at the end.
+    pub(crate) async fn run(self, mut sink: Box<dyn Sink>) {
+        self.health.set(HealthState::Running);
+        let mut channel_backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !self.stop.is_cancelled() {
+            match self.turn(&mut *sink).await {
+                Ok(true) => channel_backoff.reset(),
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(sink = %self.name, %error, "cannot take from the channel");
+                    self.health.failed(self.clock.now(), &error);
+                    self.pause(channel_backoff.failed()).await;
+                }
+            }
+        }
+        if let Err(error) = sink.close().await {
+            tracing::warn!(sink = %self.name, %error, "closing failed");
+            self.health.failed(self.clock.now(), &error);
+        }
+        self.health.set(HealthState::Stopped);
+    }
+
+    /// One batch, or one idle moment. `false`: the channel is closed or the runner shall stop.
+    async fn turn(&self, sink: &mut dyn Sink) -> Result<bool, ChannelError> {
+        let mut transaction = self.channel.channel.begin_take().await?;
+        let batch = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(false),
+            batch = transaction.take(self.limit) => batch?,
+            () = tokio::time::sleep(IDLE_EVERY) => {
+                self.idle(sink).await;
+                return Ok(true);
+            }
+        };
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        match self.settle(sink, &batch).await {
+            Settled::Commit => self.commit(transaction).await.map(|()| true),
+            Settled::Stopped => {
+                transaction.rollback();
+                Ok(false)
+            }
+        }
+    }
+
+    async fn commit(&self, transaction: Box<dyn TakeTransaction>) -> Result<(), ChannelError> {
+        transaction.commit().await?;
+        self.metrics.batches.inc();
+        Ok(())
+    }
+
+    async fn idle(&self, sink: &mut dyn Sink) {
+        if let Err(error) = sink.idle().await {
+            tracing::warn!(sink = %self.name, %error, "work while idle failed");
+            self.health.failed(self.clock.now(), &error);
+        }
+    }
+
+    /// Delivers until the batch may be taken for good.
+    async fn settle(&self, sink: &mut dyn Sink, batch: &Batch) -> Settled {
+        let mut backoff = Backoff::new(self.retry.initial, self.retry.longest);
+        loop {
+            let error = match sink.deliver(batch).await {
+                Ok(()) => {
+                    self.delivered(batch, 0);
+                    return Settled::Commit;
+                }
+                Err(error) => error,
+            };
+            self.metrics.delivery_failures.inc();
+            self.health.failed(self.clock.now(), &error);
+            let attempts = u64::from(backoff.failures()) + 1;
+            let exhausted = self.retry.attempts_max.is_some_and(|max| attempts >= max);
+            match (error.retry(), error) {
+                (Retry::Never, SinkError::Partial { refusals }) => {
+                    return self.reject(batch, refusals).await;
+                }
+                (Retry::Never, error) => return self.reject_all(batch, &error.to_string()).await,
+                (_, error) if exhausted => {
+                    return self
+                        .reject_all(batch, &format!("gave up after {attempts} attempts: {error}"))
+                        .await;
+                }
+                (retry, error) => {
+                    if backoff.failures() == 0 {
+                        tracing::warn!(sink = %self.name, events = batch.len(), %error, "delivery failed, trying again");
+                    }
+                    let pause = backoff.failed();
+                    let pause = if let Retry::After(least) = retry { pause.max(least) } else { pause };
+                    self.pause(pause).await;
+                }
+            }
+            if self.stop.is_cancelled() {
+                return Settled::Stopped;
+            }
+        }
+    }
+
+    fn delivered(&self, batch: &Batch, rejected: usize) {
+        self.metrics.events_delivered.inc_by(batch.len().saturating_sub(rejected) as u64);
+        self.metrics.bytes_delivered.inc_by(batch.size() as u64);
+        self.health.set(HealthState::Running);
+    }
+
+    async fn reject_all(&self, batch: &Batch, reason: &str) -> Settled {
+        let refusals = (0..batch.len()).map(|row| Refusal { row, reason: reason.to_owned() }).collect();
+        self.reject(batch, refusals).await
+    }
+
+    /// Puts refused rows into the dead-letter channel, however long that takes.
+    async fn reject(&self, batch: &Batch, refusals: Vec<Refusal>) -> Settled {
+        let now = self.clock.unix_millis();
+        let letters: Vec<Event> = refusals
+            .iter()
+            .filter_map(|refusal| {
+                let event = batch.events().get(refusal.row)?.clone();
+                let rejection = Rejection::new(self.name.clone(), refusal.reason.clone())
+                    .detail("channel", self.channel.name.clone());
+                Some(dead_letter_event(event, &rejection, now))
+            })
+            .collect();
+        let count = letters.len();
+        let Some(target) = &self.dead_letter else {
+            tracing::error!(sink = %self.name, events = count, "no dead-letter channel; the batch stays in its channel");
+            self.pause(self.retry.longest).await;
+            return Settled::Stopped;
+        };
+        let letters = Batch::new(letters);
+        let mut backoff = Backoff::new(self.retry.initial, self.retry.longest);
+        while let Err(error) = put(&*target.channel, letters.clone()).await {
+            tracing::warn!(sink = %self.name, %error, "the dead-letter channel refused, trying again");
+            self.health.failed(self.clock.now(), &error);
+            self.pause(backoff.failed()).await;
+            if self.stop.is_cancelled() {
+                return Settled::Stopped;
+            }
+        }
+        let reason = refusals.first().map_or("", |refusal| &refusal.reason);
+        tracing::warn!(sink = %self.name, events = count, reason, "events sent to the dead-letter channel");
+        self.metrics.events_rejected.inc_by(count as u64);
+        self.delivered(batch, count);
+        Settled::Commit
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn put(channel: &dyn Channel, batch: Batch) -> Result<(), ChannelError> {
+    let mut transaction = channel.begin_put().await?;
+    transaction.put(batch).await?;
+    transaction.commit().await
+}
