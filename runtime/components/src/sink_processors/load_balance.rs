@@ -218,13 +218,13 @@ mod tests {
         let mut even = group("", &[(&a, 1), (&b, 1), (&c, 1)]);
         deliver(&mut even, 0..6).await;
         assert_eq!(
-            (a.delivered(), b.delivered(), c.delivered()),
-            (vec!["0", "3"], vec!["1", "4"], vec!["2", "5"])
+            (a.delivered().as_str(), b.delivered().as_str(), c.delivered().as_str()),
+            ("0 3", "1 4", "2 5")
         );
         let [a, b] = ["a", "b"].map(Script::new);
         let mut weighted = group("", &[(&a, 2), (&b, 1)]);
         deliver(&mut weighted, 0..6).await;
-        assert_eq!((a.delivered(), b.delivered()), (vec!["0", "2", "3", "5"], vec!["1", "4"]));
+        assert_eq!((a.delivered().as_str(), b.delivered().as_str()), ("0 2 3 5", "1 4"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,7 +233,7 @@ mod tests {
         let mut group = group("", &[(&a, 1), (&b, 1)]);
         a.fail(true);
         deliver(&mut group, 0..4).await;
-        assert_eq!((a.attempts(), b.delivered()), (2, vec!["0", "1", "2", "3"]));
+        assert_eq!((a.attempts(), b.delivered().as_str()), (2, "0 1 2 3"));
         b.fail(true);
         let error = group.deliver(&batch("x")).await.unwrap_err();
         assert!(matches!(error, SinkError::Retryable { after: None, .. }), "{error:?}");
@@ -249,7 +249,7 @@ mod tests {
         a.fail(false);
         advance(Duration::from_secs(2)).await;
         deliver(&mut group, 10..20).await;
-        assert_eq!((a.delivered().len(), b.delivered().len()), (5, 15));
+        assert_eq!((a.delivered_count(), b.delivered_count()), (5, 15));
     }
 
     #[tokio::test(start_paused = true)]
@@ -284,8 +284,8 @@ mod tests {
         let mut group = group(r#"selector "random""#, &[(&a, 3), (&b, 1)]);
         deliver(&mut group, 0..4000).await;
         // Nine standard deviations on either side of a quarter.
-        assert!((750..1250).contains(&b.delivered().len()), "{}", b.delivered().len());
-        assert_eq!(a.delivered().len() + b.delivered().len(), 4000);
+        assert!((750..1250).contains(&b.delivered_count()), "{}", b.delivered_count());
+        assert_eq!(a.delivered_count() + b.delivered_count(), 4000);
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,7 +296,7 @@ mod tests {
         assert!(matches!(group.deliver(&batch("bad")).await, Err(SinkError::Rejected { .. })));
         assert_eq!(b.attempts(), 0);
         deliver(&mut group, 0..2).await;
-        assert_eq!((a.delivered(), b.delivered()), (vec!["1"], vec!["0"]));
+        assert_eq!((a.delivered().as_str(), b.delivered().as_str()), ("1", "0"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,8 +46,13 @@ impl Script {
         self.state.lock().rejects_next = true;
     }
 
-    pub(super) fn delivered(&self) -> Vec<String> {
-        self.state.lock().delivered.clone()
+    /// The bodies in order, with a space between.
+    pub(super) fn delivered(&self) -> String {
+        self.state.lock().delivered.join(" ")
+    }
+
+    pub(super) fn delivered_count(&self) -> usize {
+        self.state.lock().delivered.len()
     }
 
     pub(super) fn attempts(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use millrace_core::SinkFactory;
 
-mod avro;
+pub(crate) mod avro;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
