@@ -214,6 +214,8 @@ mod tests {
         scripts[1].fail(true);
         group.deliver(&batch("2")).await.unwrap();
         assert_eq!((scripts[1].delivered().as_str(), scripts[2].delivered().as_str()), ("1", "2"));
+        scripts[0].fail(false);
+        scripts[1].fail(false);
         let begun = Instant::now();
         group.idle().await.unwrap();
         group.close().await.unwrap();

@@ -185,7 +185,7 @@ impl Source for AvroSource {
     async fn run(self: Box<Self>, mut cx: SourceContext) -> Result<(), SourceError> {
         let listener = cx.tcp_listener()?;
         let places = Arc::new(Semaphore::new(self.connections_max));
-        let budget = Budget::new(self.bytes_in_flight_max);
+        let budget = Budget::new(self.bytes_in_flight_max, self.settings.frame_limits.frame_bytes_max);
         let known_clients = Arc::new(KnownClients::default());
         let is_failing = Arc::new(AtomicBool::new(false));
         let mut connections = JoinSet::new();
