@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use millrace_config::SystemEnvironment;
 
 /// What `${env:…}` and `${file:…}` read.
-pub(crate) fn environment() -> SystemEnvironment<impl Fn(&str) -> Option<String> + Send + Sync> {
-    SystemEnvironment::new(|name: &str| std::env::var(name).ok())
+pub(crate) fn environment() -> SystemEnvironment {
+    SystemEnvironment::new(|name| std::env::var(name).ok())
 }
 
 /// Whether to colour what goes to standard output.

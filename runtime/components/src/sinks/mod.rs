@@ -1,10 +1,20 @@
 //! Sinks: where events leave.
 
+pub mod file_roll;
+pub mod null;
+
 use millrace_core::SinkFactory;
 
 pub(crate) mod avro;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
+<<<<<<< HEAD
     vec![avro::FACTORY]
+=======
+    vec![
+        file_roll::FACTORY, //
+        null::FACTORY,
+    ]
+>>>>>>> main
 }

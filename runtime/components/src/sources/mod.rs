@@ -3,8 +3,9 @@
 use millrace_core::SourceFactory;
 
 mod avro;
+mod taildir;
 
 /// All of them.
 pub fn factories() -> Vec<SourceFactory> {
-    vec![avro::FACTORY]
+    vec![avro::FACTORY, taildir::FACTORY]
 }
