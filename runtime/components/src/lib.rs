@@ -3,11 +3,8 @@
 //! One file or folder per component, which holds its options, its factory, its code and its tests. The lists
 //! in each kind's `mod.rs` are all that the command line needs to fill a registry.
 
-<<<<<<< HEAD
 mod avro_rpc;
-=======
 pub mod escape;
->>>>>>> main
 pub mod interceptors;
 pub mod selectors;
 pub mod serializers;

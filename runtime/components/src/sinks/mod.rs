@@ -9,12 +9,8 @@ pub(crate) mod avro;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-<<<<<<< HEAD
-    vec![avro::FACTORY]
-=======
-    vec![
+    vec![avro::FACTORY, 
         file_roll::FACTORY, //
         null::FACTORY,
     ]
->>>>>>> main
 }
