@@ -38,7 +38,13 @@ pub fn avsc() -> Peer {
 /// Maven or Java are missing or fail.
 pub fn flume() -> Peer {
     let folder = install("flume", |folder| {
-        let goal = ["-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile=class-path.txt"];
+        let goal = [
+            "-q",
+            "-B",
+            "-Dstyle.color=never",
+            "dependency:build-classpath",
+            "-Dmdep.outputFile=class-path.txt",
+        ];
         run(Command::new("mvn").args(goal).current_dir(folder));
     });
     let class_path = fs::read_to_string(folder.join("class-path.txt"));

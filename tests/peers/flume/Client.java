@@ -15,13 +15,16 @@ import org.apache.flume.event.EventBuilder;
 
 /** Client PORT EVENTS BATCH COMPRESSION: sends the events of a file with Flume's own client, the first by append. */
 public class Client {
-    record Line(Map<String, String> headers, String body) {}
+    static class Line {
+        Map<String, String> headers;
+        String body;
+    }
 
     public static void main(String[] arguments) throws Exception {
         List<Event> events = new ArrayList<>();
         for (String line : Files.readAllLines(Path.of(arguments[1]), StandardCharsets.UTF_8)) {
             Line event = new Gson().fromJson(line, Line.class);
-            events.add(EventBuilder.withBody(HexFormat.of().parseHex(event.body()), event.headers()));
+            events.add(EventBuilder.withBody(HexFormat.of().parseHex(event.body), event.headers));
         }
         int batch = Integer.parseInt(arguments[2]);
         Properties properties = new Properties();

@@ -20,7 +20,15 @@ import org.apache.flume.source.AvroSource;
  * FAILED and forgotten. Ends when its standard input does.
  */
 public class Server {
-    record Line(Map<String, String> headers, String body) {}
+    static class Line {
+        final Map<String, String> headers;
+        final String body;
+
+        Line(Event event) {
+            headers = event.getHeaders();
+            body = HexFormat.of().formatHex(event.getBody());
+        }
+    }
 
     static class Recorder extends ChannelProcessor {
         private final BufferedWriter out;
@@ -44,8 +52,7 @@ public class Server {
             }
             try {
                 for (Event event : events) {
-                    Line line = new Line(event.getHeaders(), HexFormat.of().formatHex(event.getBody()));
-                    out.write(new Gson().newBuilder().disableHtmlEscaping().create().toJson(line));
+                    out.write(new Gson().toJson(new Line(event)));
                     out.write('\n');
                 }
                 out.flush();
