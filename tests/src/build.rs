@@ -21,7 +21,7 @@ fn cargo(arguments: &[&str]) {
 }
 
 /// The target folder this test was built into.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     own.ancestors().nth(3).map(Path::to_path_buf).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 //! One file or folder per component, which holds its options, its factory, its code and its tests. The lists
 //! in each kind's `mod.rs` are all that the command line needs to fill a registry.
 
+mod avro_rpc;
 pub mod escape;
 pub mod interceptors;
 pub mod selectors;

@@ -5,9 +5,11 @@ pub mod null;
 
 use millrace_core::SinkFactory;
 
+pub(crate) mod avro;
+
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    vec![
+    vec![avro::FACTORY, 
         file_roll::FACTORY, //
         null::FACTORY,
     ]

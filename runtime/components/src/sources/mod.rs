@@ -2,11 +2,12 @@
 
 use millrace_core::SourceFactory;
 
+mod avro;
 mod files;
 mod spooldir;
 mod taildir;
 
 /// All of them.
 pub fn factories() -> Vec<SourceFactory> {
-    vec![spooldir::FACTORY, taildir::FACTORY]
+    vec![avro::FACTORY, spooldir::FACTORY, taildir::FACTORY]
 }
