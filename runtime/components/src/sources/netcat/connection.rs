@@ -7,6 +7,7 @@ use millrace_core::{Batch, ChannelProcessor, Event, ProcessError, SourceMetrics}
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,10 @@ use crate::sources::lines::LineCutter;
 
 /// How much of what a client goes on sending is still read when the agent stops.
 const DRAIN_BYTES_MAX: usize = 1 << 20;
+/// For how long.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
+/// A client that sends nothing for so long has nothing on its way.
+const DRAIN_PAUSE: Duration = Duration::from_millis(20);
 /// How long a closed connection waits for the client to read the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// Answers are written in pieces of so many lines.
@@ -170,9 +175,10 @@ impl Connection {
     /// The agent stops: commits and answers the lines that have arrived. Half a line is left to the client, who
     /// gets no answer to it.
     async fn drain(&mut self) -> io::Result<()> {
+        let until = Instant::now() + DRAIN_TIME_MAX;
         let mut drained = 0;
-        while drained < DRAIN_BYTES_MAX {
-            let Some(read) = futures_util::FutureExt::now_or_never(self.read()) else { break };
+        while drained < DRAIN_BYTES_MAX && Instant::now() < until {
+            let Ok(read) = tokio::time::timeout(DRAIN_PAUSE, self.read()).await else { break };
             let read = read?;
             if read == 0 {
                 return self.end().await;
