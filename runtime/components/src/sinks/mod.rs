@@ -1,8 +1,14 @@
 //! Sinks: where events leave.
 
+pub mod file_roll;
+pub mod null;
+
 use millrace_core::SinkFactory;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    Vec::new()
+    vec![
+        file_roll::FACTORY, //
+        null::FACTORY,
+    ]
 }

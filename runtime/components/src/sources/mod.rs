@@ -9,6 +9,7 @@ mod netcat_udp;
 mod sequence;
 mod stdin;
 mod stress;
+mod taildir;
 
 mod line_batch;
 mod lines;
@@ -24,5 +25,6 @@ pub fn factories() -> Vec<SourceFactory> {
         sequence::FACTORY,
         stdin::FACTORY,
         stress::FACTORY,
+        taildir::FACTORY,
     ]
 }

@@ -190,7 +190,8 @@ async fn what_finds_no_room_at_a_stop_is_counted() {
 #[tokio::test]
 async fn long_lines_are_cut_and_other_character_sets_become_utf8() {
     let channel =
-        run("command \"printf\" \"0123456789\\\\n\\\\344\\\\n\"; line-max \"4B\"; charset \"iso-8859-1\"").await;
+        run("command \"printf\" \"0123456789\\\\n\\\\344\\\\n\"; line-max \"4B\"; charset \"iso-8859-1\"")
+            .await;
     assert_eq!(channel.bodies(), ["0123", "4567", "89", "ä"]);
 }
 

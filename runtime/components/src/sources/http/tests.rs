@@ -275,9 +275,14 @@ async fn a_stop_answers_what_was_committed_and_commits_nothing_unanswered() {
     let mut first = [0; 12];
     within("the answer", idle.read_exact(&mut first)).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(send(&http, "POST", "/", "", b"[]").await.status, 200);
     let Http { rig, _folder } = http;
+    let begun = tokio::time::Instant::now();
     let (channel, result) = rig.stop().await;
     result.unwrap();
+    assert!(begun.elapsed() < crate::sources::listener::CLOSE_GRACE, "idle connections close at once");
+    assert_eq!(within("the end", silent.read_to_end(&mut Vec::new())).await.unwrap(), 0);
     let mut rest = Vec::new();
     within("the end", idle.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(channel.bodies(), ["x"]);

@@ -1,0 +1,90 @@
+//! Plugins for Millrace, the durable log agent, in Rust.
+//!
+//! A plugin is a struct that implements [`Interceptor`], named once in [`export!`]. The agent lends it
+//! batches of events; it reads the columns it needs and notes what should change.
+//!
+//! ```
+//! use millrace_plugin::{Batch, Edits, Failure, Finder, Instance, Interceptor, Issue};
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+//! struct Config {
+//!     contains: String,
+//! }
+//!
+//! struct DropRule {
+//!     needle: Finder,
+//! }
+//!
+//! impl Interceptor for DropRule {
+//!     type Config = Config;
+//!
+//!     fn configure(config: Config, _instance: &Instance) -> Result<Self, Vec<Issue>> {
+//!         if config.contains.is_empty() {
+//!             return Err(vec![Issue::new("/contains", "must not be empty")]);
+//!         }
+//!         Ok(Self { needle: Finder::new(config.contains) })
+//!     }
+//!
+//!     fn intercept(&mut self, batch: &Batch, edits: &mut Edits) -> Result<(), Failure> {
+//!         edits.drop_rows(self.needle.rows(batch.bodies()));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! millrace_plugin::export!(DropRule);
+//! # use millrace_plugin::testing::{self, Event};
+//! # let mut rule = testing::configure::<DropRule>(r#"{"contains":"debug"}"#).unwrap();
+//! # let outcome = testing::run(&mut rule, vec![Event::new("a debug line"), Event::new("kept")]).unwrap();
+//! # assert_eq!(outcome.kept, vec![Event::new("kept")]);
+//! ```
+//!
+//! - Reading: [`Batch`], [`Packed`], [`HeaderColumn`], [`Headers`]. What is not read is not copied.
+//! - Changing: [`Edits`], [`Events`]. Untouched events pass as they are.
+//! - Talking: [`log`], [`metrics`].
+//! - Testing on the machine you write on: [`testing`].
+//!
+//! # When a plugin panics
+//!
+//! The panic is logged with its place, the call ends as a trap, the agent throws the instance away and
+//! tries the batch on a fresh one, in halves until the one event that causes it is alone. That event
+//! goes to the dead-letter channel. Nothing else is lost.
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
+mod batch;
+#[doc(hidden)]
+pub mod bindings;
+mod config;
+mod edits;
+mod event;
+mod events;
+mod failure;
+mod find;
+mod guest;
+mod header_column;
+mod headers;
+mod interceptor;
+pub mod log;
+pub mod metrics;
+mod packed;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use batch::Batch;
+pub use config::{Issue, NoConfig, one_or_many};
+pub use edits::Edits;
+pub use event::Event;
+pub use events::{EventEntry, Events};
+pub use failure::Failure;
+pub use find::Finder;
+#[doc(hidden)]
+pub use guest::Slot;
+pub use header_column::HeaderColumn;
+pub use headers::Headers;
+pub use interceptor::{Instance, Interceptor};
+pub use packed::Packed;

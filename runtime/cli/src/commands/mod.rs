@@ -1,0 +1,11 @@
+//! One file per command.
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod generate;
+pub(crate) mod graph;
+pub(crate) mod log_level;
+pub(crate) mod plugin;
+pub(crate) mod reload;
+pub(crate) mod run;
+pub(crate) mod status;

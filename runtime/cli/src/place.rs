@@ -1,0 +1,30 @@
+//! The agent's surroundings: environment variables, width and colours of the terminal. The only place that
+//! reads them.
+
+use std::io::IsTerminal;
+
+use millrace_config::SystemEnvironment;
+
+/// What `${env:…}` and `${file:…}` read.
+pub(crate) fn environment() -> SystemEnvironment {
+    SystemEnvironment::new(|name| std::env::var(name).ok())
+}
+
+/// Whether to colour what goes to standard output.
+pub(crate) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Whether to colour what goes to standard error.
+pub(crate) fn colour_errors() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Columns of the terminal, where they are known.
+pub(crate) fn width() -> usize {
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .filter(|width| *width >= 40)
+        .unwrap_or(100)
+}

@@ -1,0 +1,36 @@
+//! The component types of this build. The only place that knows them all.
+
+use std::{path::Path, sync::Arc};
+
+use millrace_config::{AgentSpec, Diagnostics};
+use millrace_core::{PluginHost, Registry};
+use millrace_engine::AgentPlan;
+
+/// Every native component, and plugins.
+pub(crate) fn registry() -> Arc<Registry> {
+    let mut interceptors = millrace_components::interceptors::factories();
+    interceptors.extend(millrace_wasm::factories());
+    Arc::new(Registry {
+        sources: millrace_components::sources::factories(),
+        interceptors,
+        selectors: millrace_components::selectors::factories(),
+        channels: millrace_channel::factories(),
+        sinks: millrace_components::sinks::factories(),
+        sink_processors: millrace_components::sink_processors::factories(),
+    })
+}
+
+/// What runs plugins; native code is cached under the agent's data directory.
+pub(crate) fn plugin_host(data_dir: &Path) -> Arc<dyn PluginHost> {
+    Arc::new(millrace_wasm::WasmHost::new(data_dir.join("plugins")))
+}
+
+/// Reads a configuration.
+pub(crate) fn load(path: &Path) -> (AgentSpec, Diagnostics) {
+    millrace_config::load(path, &crate::place::environment())
+}
+
+/// Checks a specification against the types of this build.
+pub(crate) fn plan(spec: AgentSpec, registry: &Registry, host: &dyn PluginHost) -> (AgentPlan, Diagnostics) {
+    AgentPlan::new(spec, registry, host)
+}

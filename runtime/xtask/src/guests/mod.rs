@@ -1,0 +1,113 @@
+//! Builds guests: the plugins of examples, tests and templates, from source to component.
+//!
+//! They are crates outside of the workspace, for another target, so cargo does not build them beside the
+//! agent. All share one target folder, so that what they have in common is compiled once, and land in
+//! `target/guests/`, where the KDL files of the examples look for them.
+//!
+//! A file there only changes when its bytes do, and it changes at once (written aside, then renamed): an
+//! agent that watches it never sees half a plugin, and never reloads for nothing.
+
+mod component;
+mod crates;
+mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crates::Guest;
+use toolchain::Toolchain;
+
+/// A plugin that was built.
+#[derive(Clone, Debug)]
+pub struct BuiltGuest {
+    /// The name of its crate and of the file.
+    pub name: String,
+    /// `target/guests/<name>.wasm`, absolute.
+    #[allow(dead_code, reason = "for chores that run what was built")]
+    pub path: PathBuf,
+    /// How large it is.
+    pub size_bytes: u64,
+    /// Whether the file differs from the one that was there before.
+    pub is_changed: bool,
+}
+
+/// Builds all guests, or those whose name is in `filter`.
+pub fn build(filter: &[String]) -> Result<Vec<BuiltGuest>> {
+    let guests = crates::find(&root())?;
+    for name in filter {
+        if !guests.iter().any(|guest| guest.name == *name) {
+            let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
+            bail!("no guest is called `{name}`; there are: {}", known.join(", "));
+        }
+    }
+    let is_wanted = |guest: &Guest| filter.is_empty() || filter.contains(&guest.name);
+    build_guests(guests.into_iter().filter(is_wanted).collect())
+}
+
+/// Builds the one guest whose crate is in `dir`, wherever that is.
+#[allow(dead_code, reason = "for chores that build one plugin again and again")]
+pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
+    let guests = crates::in_crate(dir)?;
+    let built = build_guests(guests)?;
+    built.into_iter().next().with_context(|| format!("{} holds no plugin", dir.display()))
+}
+
+/// The manifests of the crates around guests that have tests of their own: the SDK and the examples.
+pub fn native_manifests() -> Result<Vec<PathBuf>> {
+    let root = root();
+    let mut manifests = vec![root.join("guest-sdk/rust/Cargo.toml")];
+    let guests = crates::find(&root)?;
+    manifests.extend(
+        guests
+            .into_iter()
+            .map(|guest| guest.manifest)
+            .filter(|manifest| manifest.starts_with(root.join("examples"))),
+    );
+    Ok(manifests)
+}
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+fn build_guests(guests: Vec<Guest>) -> Result<Vec<BuiltGuest>> {
+    let start = Instant::now();
+    let root = root();
+    let toolchain = Toolchain::find(&root)?;
+    eprintln!("guests: {} to build with {}", guests.len(), toolchain.describe());
+    let mut built = Vec::with_capacity(guests.len());
+    for group in crates::by_workspace(guests) {
+        for module in toolchain.build(&root, &group)? {
+            built.push(finish(&root, &module)?);
+        }
+    }
+    report(&built, start);
+    Ok(built)
+}
+
+/// Makes the component and puts it where it belongs.
+fn finish(root: &Path, module: &toolchain::Module) -> Result<BuiltGuest> {
+    let name = &module.guest.name;
+    let core = std::fs::read(&module.path).with_context(|| format!("read {}", module.path.display()))?;
+    let bytes = if module.guest.is_component {
+        component::encode(core).with_context(|| format!("guest `{name}`"))?
+    } else {
+        core
+    };
+    let path = root.join("target/guests").join(format!("{name}.wasm"));
+    let is_changed = component::replace(&path, &bytes)?;
+    Ok(BuiltGuest { name: name.clone(), path, size_bytes: bytes.len() as u64, is_changed })
+}
+
+fn report(built: &[BuiltGuest], start: Instant) {
+    let changed: Vec<_> = built.iter().filter(|guest| guest.is_changed).collect();
+    for guest in &changed {
+        eprintln!("  {:<24} {:>7.1} KiB", guest.name, guest.size_bytes as f64 / 1024.0);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("guests: {} in target/guests, {} changed, {seconds:.1} s", built.len(), changed.len());
+}
