@@ -88,17 +88,14 @@ impl Run {
             }
             Ok::<_, SourceError>(())
         };
-        let taken = tokio::time::timeout(STOP_GRACE, last_words).await;
-        if taken.is_err() {
-            self.waiting.take_rest(&mut self.stdout_lines, &self.headers[0], cx).await?;
+        // Whatever goes wrong now, the group has to end; what could not be committed is counted already.
+        if tokio::time::timeout(STOP_GRACE, last_words).await.is_err() {
+            let _ = self.waiting.take_rest(&mut self.stdout_lines, &self.headers[0], cx).await;
         }
-        let committed = self.commit(cx).await;
+        let _ = self.waiting.commit(cx).await;
         self.process.signal(Signal::KILL);
         let _ = self.process.child.wait().await;
         self.process.release();
-        if !matches!(taken, Ok(Err(_))) && committed.is_ok() {
-            tracing::debug!(source = %cx.name, "command stopped");
-        }
         Ok(Ending::Stopped)
     }
 
