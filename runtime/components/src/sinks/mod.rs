@@ -1,14 +1,13 @@
 //! Sinks: where events leave.
 
+pub mod console;
 pub mod file_roll;
+pub mod logger;
 pub mod null;
 
 use millrace_core::SinkFactory;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    vec![
-        file_roll::FACTORY, //
-        null::FACTORY,
-    ]
+    vec![console::FACTORY, file_roll::FACTORY, logger::FACTORY, null::FACTORY]
 }
