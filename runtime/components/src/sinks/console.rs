@@ -51,9 +51,9 @@ impl<W: Write + Send + 'static> ConsoleSink<W> {
 impl<W: Write + Send + 'static> Sink for ConsoleSink<W> {
     async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
         let mut bytes = Vec::with_capacity(batch.size() + batch.len());
-        let runs = [0..batch.len()];
+        let all = 0..batch.len();
         self.serializer
-            .append(Rows::new(batch.events(), &runs), Room::UNLIMITED, &mut bytes)
+            .append(Rows::new(batch.events(), std::slice::from_ref(&all)), Room::UNLIMITED, &mut bytes)
             .map_err(|error| SinkError::retryable(error.to_string()))?;
         // A terminal or a pipe may block for as long as its reader likes.
         let output = Arc::clone(&self.output);

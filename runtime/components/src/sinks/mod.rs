@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod file_roll;
+pub mod http;
 pub mod logger;
 pub mod null;
 
