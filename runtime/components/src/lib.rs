@@ -10,3 +10,5 @@ pub mod serializers;
 pub mod sink_processors;
 pub mod sinks;
 pub mod sources;
+
+mod charset;

@@ -183,6 +183,14 @@ impl Diagnostics {
         self.list.sort_by_key(|diagnostic| diagnostic.span.unwrap_or_default());
         self.list.dedup();
     }
+    /// Keeps this many findings and says how many there were.
+    pub(crate) fn limit(&mut self, findings_max: usize) {
+        let more = self.list.len().saturating_sub(findings_max);
+        if more > 0 {
+            self.list.truncate(findings_max);
+            self.push(Diagnostic::general("config::too-many", format!("and {more} more findings")));
+        }
+    }
 }
 
 impl From<Diagnostic> for Diagnostics {

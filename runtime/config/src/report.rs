@@ -33,6 +33,8 @@ struct Entry<'a> {
 
 /// Columns below which the layout no longer shrinks.
 const WIDTH_MIN: usize = 40;
+/// Characters shown before a place in a clipped line.
+const CONTEXT: usize = 12;
 
 impl<'a> Report<'a> {
     /// A report on these findings.
@@ -168,10 +170,12 @@ impl Block<'_> {
         let path = self.files.path(span.file).display();
         let blue = |text: &str| self.paint.with(Paint::BLUE, text);
         writeln!(out, "{:margin$}{} {path}:{line}:{column}", "", blue("-->"))?;
-        let Line { text, before, marked } = self.line(span, self.width.saturating_sub(margin + 4));
-        writeln!(out, "{} {}", blue(&format!("{line:margin$} |")), text)?;
-        let marks = mark.to_string().repeat(marked.max(1));
         let label = clean(label);
+        let room = self.width.saturating_sub(margin + 3);
+        let Line { text, before, marked } = self.line(span, room, label.chars().count() + 1);
+        let gap = if text.is_empty() { "" } else { " " };
+        writeln!(out, "{}{gap}{text}", blue(&format!("{line:margin$} |")))?;
+        let marks = mark.to_string().repeat(marked.max(1));
         let gap = if label.is_empty() { "" } else { " " };
         let under = self.paint.with(colour, &format!("{marks}{gap}{label}"));
         writeln!(out, "{:margin$} {} {:before$}{under}", "", blue("|"), "")
@@ -192,7 +196,7 @@ impl Block<'_> {
     }
 
     /// The line of a place, clipped around it, with control characters made visible.
-    fn line(&self, span: Span, room: usize) -> Line {
+    fn line(&self, span: Span, room: usize, label: usize) -> Line {
         let text = self.files.text(span.file);
         let start =
             text.get(..span.offset).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
@@ -202,7 +206,9 @@ impl Block<'_> {
         let head: Vec<char> = expanded(line.get(..offset).unwrap_or_default());
         let body: Vec<char> = expanded(line.get(offset..end).unwrap_or_default());
         let tail: Vec<char> = expanded(line.get(end..).unwrap_or_default());
-        let skip = if head.len() + body.len() > room { head.len().saturating_sub(room / 2) } else { 0 };
+        // Enough of the start is left out for the place and its label, but some text before it stays.
+        let wanted = (head.len() + body.len() + label).saturating_sub(room);
+        let skip = wanted.min(head.len().saturating_sub(CONTEXT));
         let marked = body.len().min(room.saturating_sub(head.len() - skip));
         let all: Vec<char> = head.iter().chain(&body).chain(&tail).skip(skip).copied().collect();
         let mut shown: String = all.iter().take(room).collect();

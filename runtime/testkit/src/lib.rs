@@ -1,6 +1,7 @@
 //! What tests of all crates share: a recording channel, a settable clock, rigs that run one component, and
 //! conformance suites. A development dependency only.
 
+pub mod channel_suite;
 mod clock;
 mod context;
 mod recorder;

@@ -8,12 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 /// A program and the Debian packages that bring it.
-const PROGRAMS: [(&str, &[&str]); 4] = [
-    ("java", &["openjdk-17-jdk-headless"]),
-    ("mvn", &["maven"]),
-    ("node", &["nodejs"]),
-    ("npm", &["npm"]),
-];
+const PROGRAMS: [(&str, &[&str]); 4] =
+    [("java", &["openjdk-17-jdk-headless"]), ("mvn", &["maven"]), ("node", &["nodejs"]), ("npm", &["npm"])];
 
 /// Installs missing programs with apt-get; an error names them with the way to get them.
 pub fn install() -> Result<()> {
@@ -25,10 +21,15 @@ pub fn install() -> Result<()> {
     let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
     eprintln!("test: installing {} for {}", packages.join(" "), names.join(", "));
     let update = Command::new("apt-get").arg("update").stdout(Stdio::null()).status();
-    let install = Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(&packages).status();
+    let install =
+        Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(&packages).status();
     let installed = [update, install].into_iter().all(|status| status.is_ok_and(|status| status.success()));
     if !installed || missing.iter().any(|(program, _)| !is_there(program)) {
-        bail!("tests need {}; install them (on Debian, as root: apt-get install {})", names.join(", "), packages.join(" "));
+        bail!(
+            "tests need {}; install them (on Debian, as root: apt-get install {})",
+            names.join(", "),
+            packages.join(" ")
+        );
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use millrace_core::SourceFactory;
 
+mod taildir;
+
 /// All of them.
 pub fn factories() -> Vec<SourceFactory> {
-    Vec::new()
+    vec![taildir::FACTORY]
 }

@@ -3,6 +3,7 @@
 use super::{Arguments, Checker, Place};
 use crate::{
     diagnostic::Diagnostic,
+    expand::is_missing,
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     section::Value,
@@ -28,6 +29,7 @@ impl Checker<'_> {
         }
         let mut texts = Vec::new();
         let mut paths = Vec::new();
+        scalars.retain(|scalar| !matches!(&scalar.value, Scalar::Text(text) if is_missing(text)));
         for scalar in scalars {
             match self.scalar(option, option.kind, scalar) {
                 Some(Value::Text(text)) => texts.push(Spanned::new(text, scalar.span)),
@@ -74,10 +76,14 @@ impl Checker<'_> {
                 self.found.push(finding.related(first.span, "first given here").help("keep one of them"));
                 continue;
             }
-            let named = OptionSpec { name: "value", ..*option };
-            if let Some(Value::Text(text)) = self.scalar(&named, OptionKind::Map, value) {
-                entries.push((name, text));
+            if let Scalar::Text(text) = &value.value {
+                entries.push((name, text.clone()));
+                continue;
             }
+            let shown = crate::expand::shown(self.files, value);
+            let reason = format!("`{}` in `{}` is not text: {shown}", name.value, option.name);
+            let help = format!("text needs quotes: \"{}\"", shown.trim_start_matches('#'));
+            self.report("config::wrong-type", value.span, reason, "expected text", Some(help));
         }
         Some(Value::Map(entries.into_iter().map(|(name, text)| (name.value.clone(), text)).collect()))
     }

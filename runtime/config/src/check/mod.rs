@@ -4,6 +4,7 @@
 //! nobody runs it, because its diagnostics hold errors.
 
 mod group;
+mod text;
 mod value;
 
 use crate::{
@@ -18,17 +19,22 @@ use crate::{
 /// Checks a component's node against the table of its factory: kind = the node's name, name = its first
 /// argument. With `open`, options that are not in the table are left in the node for somebody else.
 pub fn check(node: &Node, options: &[OptionSpec], open: bool, files: &Files) -> (Section, Diagnostics) {
-    let arguments = if open { Arguments::Any } else { Arguments::Name };
+    let arguments = if open { Arguments::Any } else { Arguments::Component };
     let mut checker = Checker { files, found: Diagnostics::default() };
     let section = checker.section(node, options, open, arguments);
     (section, checker.found)
 }
+
+/// Options that the reader takes from components before they come here: worth proposing for a misspelt one.
+const SHARED_WORDS: &[&str] = &["channel", "interceptors", "selector", "batch", "retry", "concurrency"];
 
 /// What may stand behind a node's name without a name of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Arguments {
     /// Nothing.
     None,
+    /// A component's name, which the reader has looked at.
+    Component,
     /// One text.
     Name,
     /// One or more texts.
@@ -75,14 +81,19 @@ impl Checker<'_> {
             values: Default::default(),
             node: node.clone(),
         };
+        let before = self.found.iter().count();
         section.name = self.arguments(node, options, arguments);
+        // Behind a value without a name, or a misspelt one, a required option is not missing.
+        let stray = self.found.iter().count() > before;
+        let mut meant = Vec::new();
+        if !open {
+            meant = self.unknown(node, options, arguments);
+        }
         for option in options {
-            if let Some(value) = self.option(node, option) {
+            let excused = stray || meant.contains(&option.name);
+            if let Some(value) = self.option(node, option, excused) {
                 section.values.insert(option.name, value);
             }
-        }
-        if !open {
-            self.unknown(node, options);
         }
         section
     }
@@ -110,7 +121,7 @@ impl Checker<'_> {
             let is_text = matches!(argument.value, Scalar::Text(_));
             let allowed_here = match allowed {
                 Arguments::None => false,
-                Arguments::Name => at == 0,
+                Arguments::Name | Arguments::Component => at == 0,
                 Arguments::Names | Arguments::Any => true,
             };
             if !allowed_here {
@@ -120,7 +131,7 @@ impl Checker<'_> {
                 }
                 break;
             }
-            if !is_text {
+            if !is_text && allowed != Arguments::Component {
                 let shown = shown(self.files, argument);
                 let reason = format!("the name of `{}` is not text", node.name.value);
                 let help = format!("write \"{}\" in quotes", shown.trim_start_matches('#'));
@@ -149,14 +160,17 @@ impl Checker<'_> {
     }
 
     /// The value of one option, from wherever it was written.
-    fn option(&mut self, node: &Node, option: &OptionSpec) -> Option<Spanned<Value>> {
+    fn option(&mut self, node: &Node, option: &OptionSpec, excused: bool) -> Option<Spanned<Value>> {
         let properties = node.properties.iter().filter(|property| property.name.value == option.name);
         let children = node.children.iter().filter(|child| child.name.value == option.name);
         let mut places: Vec<Place<'_>> =
             properties.map(Place::Property).chain(children.map(Place::Child)).collect();
         places.sort_by_key(Place::name_span);
         let Some(first) = places.first().copied() else {
-            return self.absent(node, option);
+            if option.required && !excused {
+                self.missing(node, option);
+            }
+            return self.fallback(node, option);
         };
         let repeatable = matches!(
             option.kind,
@@ -213,20 +227,16 @@ impl Checker<'_> {
         self.found.push(finding.label("given again").related(first.name_span(), "first given here"));
     }
 
-    /// An option that was not written.
-    fn absent(&mut self, node: &Node, option: &OptionSpec) -> Option<Spanned<Value>> {
-        if option.required {
-            let reason = format!("`{}` of `{}` is missing", option.name, node.name.value);
-            let help = format!("add `{}`: {}", example(option), lower(option.summary));
-            self.report(
-                "config::missing-option",
-                node.name.span,
-                reason,
-                "required option not given",
-                Some(help),
-            );
-        }
-        self.fallback(node, option)
+    fn missing(&mut self, node: &Node, option: &OptionSpec) {
+        let reason = format!("`{}` of `{}` is missing", option.name, node.name.value);
+        let help = format!("add `{}`: {}", example(option), lower(option.summary));
+        self.report(
+            "config::missing-option",
+            node.name.span,
+            reason,
+            "required option not given",
+            Some(help),
+        );
     }
 
     /// What an option holds when nothing usable was written.
@@ -252,28 +262,33 @@ impl Checker<'_> {
         }
     }
 
-    fn unknown(&mut self, node: &Node, options: &[OptionSpec]) {
-        let known: Vec<&str> = options.iter().map(|option| option.name).collect();
+    /// Reports options that are not in the table; returns what was probably meant by them.
+    fn unknown(&mut self, node: &Node, options: &[OptionSpec], arguments: Arguments) -> Vec<&'static str> {
+        let known: Vec<&'static str> = options.iter().map(|option| option.name).collect();
         let properties = node.properties.iter().map(|property| &property.name);
-        let written: Vec<&Spanned<String>> =
-            properties.chain(node.children.iter().map(|child| &child.name)).collect();
-        for name in written {
-            if known.contains(&name.value.as_str()) {
-                continue;
-            }
+        let written = properties.chain(node.children.iter().map(|child| &child.name));
+        let mut meant = Vec::new();
+        for name in written.filter(|name| !known.contains(&name.value.as_str())) {
             let inside = options.iter().find(|option| match option.kind {
                 OptionKind::Block(inner) => inner.iter().any(|inner| inner.name == name.value),
                 _ => false,
             });
+            let own = suggest::closest(&name.value, known.iter().copied());
+            meant.extend(own);
+            let shared = (arguments == Arguments::Component && own.is_none())
+                .then(|| suggest::closest(&name.value, SHARED_WORDS.iter().copied()))
+                .flatten();
             let shown = shown_text(self.files, &name.value, name.span);
             let reason = format!("unknown option `{shown}` of `{}`", node.name.value);
-            let help = match inside {
-                Some(outer) => Some(format!("it belongs to `{0}`: `{0} {1}=…`", outer.name, name.value)),
-                None if known.is_empty() => Some(format!("`{}` has no options", node.name.value)),
-                None => suggest::help(&name.value, &known),
+            let help = match (inside, shared) {
+                (Some(outer), _) => Some(format!("it belongs to `{0}`: `{0} {1}=…`", outer.name, name.value)),
+                (None, Some(word)) => Some(format!("did you mean `{word}`?")),
+                (None, None) if known.is_empty() => Some(format!("`{}` has no options", node.name.value)),
+                (None, None) => suggest::help(&name.value, &known),
             };
             self.report("config::unknown-option", name.span, reason, "not known here", help);
         }
+        meant
     }
 
     pub(crate) fn report(

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use super::{Checker, Place};
 use crate::{
-    diagnostic::{Diagnostic, Span},
-    expand::{is_expanded, shown, shown_text},
+    diagnostic::Span,
+    expand::{is_expanded, is_missing, shown},
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     quantity::{self, QuantityError},
     section::Value,
-    suggest,
 };
 
 impl Checker<'_> {
@@ -46,6 +45,9 @@ impl Checker<'_> {
                 }
             }
         };
+        if matches!(&scalar.value, Scalar::Text(text) if is_missing(text)) {
+            return (None, Some(scalar.span));
+        }
         (self.scalar(option, option.kind, scalar), Some(scalar.span))
     }
 
@@ -95,27 +97,6 @@ impl Checker<'_> {
             }
             (_, Scalar::Text(text)) => self.text(option, kind, text, scalar.span),
             _ => self.wrong_type(option, kind, scalar),
-        }
-    }
-
-    fn text(&mut self, option: &OptionSpec, kind: OptionKind, text: &str, span: Span) -> Option<Value> {
-        match kind {
-            OptionKind::Choice(words) => self.choice(option, words, text, span),
-            OptionKind::Regex => self.regex(option, text, span),
-            OptionKind::Address | OptionKind::Addresses => self.address(option, text, span),
-            OptionKind::Path | OptionKind::Paths if text.is_empty() => {
-                let reason = format!("`{}` is an empty path", option.name);
-                self.report("config::invalid-value", span, reason, "names no file", None);
-                None
-            }
-            OptionKind::Path | OptionKind::Paths => {
-                Some(Value::Path(self.files.folder(span.file).join(text)))
-            }
-            OptionKind::Text | OptionKind::Texts | OptionKind::Map => Some(Value::Text(text.to_owned())),
-            _ => {
-                let scalar = Spanned::new(Scalar::Text(text.to_owned()), span);
-                self.wrong_type(option, kind, &scalar)
-            }
         }
     }
 
@@ -199,95 +180,6 @@ impl Checker<'_> {
         }
     }
 
-    fn choice(&mut self, option: &OptionSpec, words: &[&str], text: &str, span: Span) -> Option<Value> {
-        if words.contains(&text) {
-            return Some(Value::Text(text.to_owned()));
-        }
-        let shown = shown_text(self.files, text, span);
-        let reason = format!("`{}` cannot be `{shown}`", option.name);
-        let help = match suggest::closest(text, words.iter().copied()) {
-            Some(word) => format!("did you mean \"{word}\"? possible: {}", words.join(", ")),
-            None => format!("possible: {}", words.join(", ")),
-        };
-        self.report("config::invalid-value", span, reason, "not one of the possible words", Some(help));
-        None
-    }
-
-    fn regex(&mut self, option: &OptionSpec, text: &str, span: Span) -> Option<Value> {
-        match regex::Regex::new(text) {
-            Ok(_) => Some(Value::Text(text.to_owned())),
-            Err(error) => {
-                let reason = format!("`{}` is not a regular expression", option.name);
-                self.found.push(self.regex_finding(&error, text, span, reason));
-                None
-            }
-        }
-    }
-
-    /// The finding points into the pattern where it is written as it is.
-    fn regex_finding(&self, error: &regex::Error, text: &str, span: Span, reason: String) -> Diagnostic {
-        let message = error.to_string();
-        let what = match error {
-            regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-            _ => message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        };
-        let caret = message.lines().find_map(|line| {
-            let trimmed = line.trim_start();
-            let is_marker = !trimmed.is_empty() && trimmed.trim_end().chars().all(|c| c == '^' || c == ' ');
-            is_marker.then(|| (line.find('^').unwrap_or(0), trimmed.matches('^').count()))
-        });
-        let written = self.files.source(span);
-        let place = written.find(text).filter(|_| !text.is_empty() && !text.contains('\n'));
-        let span = match (caret, place) {
-            // regex indents the pattern by four.
-            (Some((column, length)), Some(start)) if column >= 4 => {
-                let skip: usize = text.chars().take(column - 4).map(char::len_utf8).sum();
-                let length: usize = text.chars().skip(column - 4).take(length).map(char::len_utf8).sum();
-                Span { offset: span.offset + start + skip, length: length.max(1), ..span }
-            }
-            _ => span,
-        };
-        Diagnostic::error("config::invalid-regex", span, reason).label(what).help(
-            "the syntax is that of https://docs.rs/regex; a raw string #\"…\"# needs no doubled backslashes",
-        )
-    }
-
-    fn address(&mut self, option: &OptionSpec, text: &str, span: Span) -> Option<Value> {
-        let problem = match text.rsplit_once(':') {
-            None if text.parse::<u16>().is_ok() => {
-                Some(("the host is missing", format!("write \"127.0.0.1:{text}\"")))
-            }
-            None => {
-                Some(("the port is missing", format!("write \"{text}:9000\" with the port that is meant")))
-            }
-            Some(("", port)) => Some((
-                "the host is missing",
-                format!(
-                    "write \"0.0.0.0:{port}\" for all interfaces, \"127.0.0.1:{port}\" for this machine only"
-                ),
-            )),
-            Some((_, port)) if port.parse::<u16>().is_err() => {
-                Some(("the port is not a number up to 65535", "an address is \"host:port\"".to_owned()))
-            }
-            Some((host, _)) if host.contains("://") || host.contains('/') => {
-                Some(("this is a URL", "an address is \"host:port\", without a scheme or a path".to_owned()))
-            }
-            Some((host, port)) if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) => {
-                Some(("an IPv6 address needs brackets", format!("write \"[{host}]:{port}\"")))
-            }
-            Some((host, _)) if host.chars().any(char::is_whitespace) => {
-                Some(("blanks in the host", "an address is \"host:port\"".to_owned()))
-            }
-            Some(_) => None,
-        };
-        let Some((label, help)) = problem else { return Some(Value::Text(text.to_owned())) };
-        let reason = format!("`{}` is not an address: {}", option.name, shown_text(self.files, text, span));
-        let help =
-            if is_expanded(self.files, span) { "an address is \"host:port\"".to_owned() } else { help };
-        self.report("config::invalid-value", span, reason, label, Some(help));
-        None
-    }
-
     pub(super) fn wrong_type<T>(
         &mut self,
         option: &OptionSpec,
@@ -296,7 +188,11 @@ impl Checker<'_> {
     ) -> Option<T> {
         let shown = shown(self.files, scalar);
         let reason = format!("`{}` is not {}: {shown}", option.name, expected(kind));
-        let help = help_for_type(option, kind, &scalar.value, &shown);
+        let before = self.files.text(scalar.span.file).get(..scalar.span.offset).unwrap_or_default();
+        let form = Form { name: option.name, is_property: before.trim_end().ends_with('=') };
+        // What came from outside must not come out again through the help.
+        let is_outside = is_expanded(self.files, scalar.span);
+        let help = if is_outside { None } else { help_for_type(kind, &scalar.value, &shown, &form) };
         self.report("config::wrong-type", scalar.span, reason, format!("expected {}", expected(kind)), help);
         None
     }
@@ -343,7 +239,8 @@ impl Checker<'_> {
 /// What a kind wants, for "expected …" and "is not …".
 pub(crate) fn expected(kind: OptionKind) -> &'static str {
     match kind {
-        OptionKind::Text | OptionKind::Texts | OptionKind::Map => "text",
+        OptionKind::Text | OptionKind::Texts => "text",
+        OptionKind::Map => "a group of names with values",
         OptionKind::Integer { .. } => "a whole number",
         OptionKind::Float { .. } => "a number",
         OptionKind::Boolean => "#true or #false",
@@ -357,42 +254,58 @@ pub(crate) fn expected(kind: OptionKind) -> &'static str {
     }
 }
 
-fn help_for_type(option: &OptionSpec, kind: OptionKind, value: &Scalar, shown: &str) -> Option<String> {
-    let name = option.name;
-    match (kind, value) {
-        (OptionKind::Duration, Scalar::Integer(number)) if *number >= 0 => Some(format!(
-            "write `{name} \"{number}s\"` for seconds; a time span needs a unit: ms, s, m, h or d"
-        )),
-        (OptionKind::Duration, _) => Some(format!("write `{name} \"30s\"`; units are ms, s, m, h and d")),
-        (OptionKind::Size, _) => Some(format!("write `{name} \"64MiB\"`, or a whole number of bytes")),
+/// How to write what was probably meant.
+fn help_for_type(kind: OptionKind, value: &Scalar, shown: &str, form: &Form<'_>) -> Option<String> {
+    let write = |value: &str| form.with(value);
+    Some(match (kind, value) {
+        (OptionKind::Duration, Scalar::Integer(number)) if *number >= 0 => {
+            let way = write(&format!("\"{number}s\""));
+            format!("write {way} for seconds; a time span needs a unit: ms, s, m, h or d")
+        }
+        (OptionKind::Duration, _) => format!("write {}; units are ms, s, m, h and d", write("\"30s\"")),
+        (OptionKind::Size, _) => format!("write {}, or a whole number of bytes", write("\"64MiB\"")),
         (OptionKind::Boolean, Scalar::Text(text)) => match text.to_lowercase().as_str() {
-            "true" | "yes" | "on" => Some(format!("write `{name} #true`")),
-            "false" | "no" | "off" => Some(format!("write `{name} #false`")),
-            _ => Some(format!("write `{name} #true` or `{name} #false`")),
+            "true" | "yes" | "on" => format!("write {}", write("#true")),
+            "false" | "no" | "off" => format!("write {}", write("#false")),
+            _ => format!("write {} or {}", write("#true"), write("#false")),
         },
-        (OptionKind::Boolean, _) => Some(format!("write `{name} #true` or `{name} #false`")),
+        (OptionKind::Boolean, _) => format!("write {} or {}", write("#true"), write("#false")),
         (OptionKind::Integer { .. } | OptionKind::Float { .. }, Scalar::Text(text))
             if text.parse::<f64>().is_ok() =>
         {
-            Some(format!("write `{name} {text}` without quotes"))
+            format!("write {} without quotes", write(text))
         }
         (OptionKind::Integer { .. }, Scalar::Float(number))
             if number.fract() == 0.0 && number.abs() < 1e15 =>
         {
-            Some(format!("write `{name} {number:.0}`"))
+            format!("write {}", write(&format!("{number:.0}")))
         }
-        (OptionKind::Integer { .. } | OptionKind::Float { .. }, _) => None,
+        (OptionKind::Integer { .. } | OptionKind::Float { .. }, _) => return None,
         (OptionKind::Address | OptionKind::Addresses, Scalar::Integer(number)) => {
-            Some(format!("write `{name} \"127.0.0.1:{number}\"`"))
+            format!("write {}", write(&format!("\"127.0.0.1:{number}\"")))
         }
-        (OptionKind::Choice(words), _) => Some(format!("possible: {}", words.join(", "))),
+        (OptionKind::Choice(words), _) => format!("possible: {}", words.join(", ")),
+        (OptionKind::Map, _) => format!("write `{} {{ key \"value\" }}`", form.name),
         (_, Scalar::Integer(_) | Scalar::Float(_)) => {
-            Some(format!("text needs quotes here: `{name} \"{shown}\"`"))
+            format!("text needs quotes here: {}", write(&format!("\"{shown}\"")))
         }
         (_, Scalar::Boolean(_)) => {
-            Some(format!("text needs quotes: `{name} \"{}\"`", shown.trim_start_matches('#')))
+            format!("text needs quotes: {}", write(&format!("\"{}\"", shown.trim_start_matches('#'))))
         }
-        _ => None,
+        _ => return None,
+    })
+}
+
+/// Whether an option was written `name value` or `name=value`: help repeats the form.
+struct Form<'a> {
+    name: &'a str,
+    is_property: bool,
+}
+
+impl Form<'_> {
+    fn with(&self, value: &str) -> String {
+        let between = if self.is_property { '=' } else { ' ' };
+        format!("`{}{between}{value}`", self.name)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Reader, first_text};
 use crate::{
     diagnostic::Diagnostic,
-    expand::{shown, shown_text},
+    expand::{is_missing, shown, shown_text},
     node::{Node, Spanned},
     spec::ComponentSpec,
 };
@@ -43,7 +43,8 @@ impl Reader<'_> {
         };
         // Members of a group are sinks or groups, so these share their names.
         let scope = if what == "sink group" { "sink" } else { what };
-        if self.name_is_good(&name, what) {
+        // Interceptors are told apart by their place in the chain.
+        if self.name_is_good(&name, what) && what != "interceptor" {
             self.claim(what, scope, &name);
         }
         name
@@ -51,6 +52,9 @@ impl Reader<'_> {
 
     /// Letters, digits, `-`, `_` and `.`: what is safe in file names and readable in metrics.
     pub(super) fn name_is_good(&mut self, name: &Spanned<String>, what: &str) -> bool {
+        if is_missing(&name.value) {
+            return false;
+        }
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let label = if name.value.is_empty() {
             "the name is empty".to_owned()
@@ -78,10 +82,10 @@ impl Reader<'_> {
 
     /// An interceptor: its name may be left out and is then its type.
     pub(super) fn interceptor(&mut self, node: &Node) -> ComponentSpec {
-        let name = first_text(node).unwrap_or_else(|| node.name.clone());
-        if node.arguments.first().is_some_and(|first| first.span == name.span) {
-            self.name_is_good(&name, "interceptor");
-        }
+        let name = match node.arguments.first() {
+            Some(_) => self.component_name(node, "interceptor"),
+            None => node.name.clone(),
+        };
         ComponentSpec { kind: node.name.clone(), name, node: node.clone() }
     }
 }

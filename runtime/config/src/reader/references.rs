@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Files, Span},
-    expand::shown_text,
+    expand::{is_missing, shown_text},
     node::{Node, Scalar, Spanned},
     spec::{AgentSpec, ComponentSpec, GroupSpec},
     suggest,
@@ -28,7 +28,11 @@ pub(super) fn check(spec: &AgentSpec, files: &Files, found: &mut Diagnostics) {
     }
     check_plugins(spec, files, found);
     Groups::new(spec, files).check(found);
-    unused_channels(spec, found);
+    // Behind a misspelt name everything looks unused.
+    if !found.has_errors() {
+        unused_plugins(spec, found);
+        unused_channels(spec, found);
+    }
 }
 
 /// An error if the name is not one of the known ones.
@@ -38,7 +42,7 @@ pub(crate) fn unknown(
     known: &[&str],
     files: &Files,
 ) -> Option<Diagnostic> {
-    if known.contains(&name.value.as_str()) {
+    if known.contains(&name.value.as_str()) || is_missing(&name.value) {
         return None;
     }
     let shown = shown_text(files, &name.value, name.span);
@@ -59,14 +63,16 @@ pub(crate) fn unknown(
 
 fn check_plugins(spec: &AgentSpec, files: &Files, found: &mut Diagnostics) {
     let plugins: Vec<&str> = spec.plugins.iter().map(|plugin| plugin.name.value.as_str()).collect();
-    let mut used = BTreeSet::new();
-    for component in spec.components() {
-        let Some(plugin) = component.plugin() else { continue };
+    for plugin in spec.components().filter_map(ComponentSpec::plugin) {
         if let Some(finding) = unknown("plugin", &plugin, &plugins, files) {
             found.push(finding);
         }
-        used.insert(plugin.value);
     }
+}
+
+fn unused_plugins(spec: &AgentSpec, found: &mut Diagnostics) {
+    let used: BTreeSet<String> =
+        spec.components().filter_map(ComponentSpec::plugin).map(|plugin| plugin.value).collect();
     for plugin in &spec.plugins {
         if !used.contains(&plugin.name.value) {
             let reason = format!("the plugin `{}` is not used", plugin.name.value);

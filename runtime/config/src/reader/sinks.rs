@@ -7,6 +7,7 @@ use crate::{
     option::{OptionKind, OptionSpec},
     sink_options::SINK_OPTIONS,
     spec::SinkSpec,
+    suggest,
 };
 
 const CHANNEL: &[OptionSpec] =
@@ -17,10 +18,10 @@ pub(super) const TAKEN: &[&str] = &["channel", "batch", "retry", "concurrency"];
 
 impl Reader<'_> {
     pub(super) fn sink(&mut self, node: &Node) -> SinkSpec {
-        let component = self.component(node, "sink", TAKEN);
+        let mut component = self.component(node, "sink", TAKEN);
         let section = self.shared(node, CHANNEL);
         let named = node.property("channel").is_some() || node.children_named("channel").next().is_some();
-        if !named {
+        if !named && !self.misspelt_channel(&mut component) {
             let reason = format!("the sink `{}` has no channel", component.name.value);
             self.found.push(
                 Diagnostic::error("config::missing-channel", node.name.span, reason)
@@ -36,5 +37,22 @@ impl Reader<'_> {
         let channel = Spanned::new(channel, section.span_of("channel"));
         let delivery = self.shared(node, SINK_OPTIONS);
         SinkSpec { component, channel, delivery }
+    }
+
+    /// `channels="…"` or `chanel="…"`: reported as what it is, and taken out, in place of a missing channel.
+    pub(super) fn misspelt_channel(&mut self, component: &mut crate::ComponentSpec) -> bool {
+        let node = &component.node;
+        let names = node.properties.iter().map(|property| &property.name);
+        let mut names = names.chain(node.children.iter().map(|child| &child.name));
+        let similar = |name: &&Spanned<String>| suggest::closest(&name.value, ["channel"]).is_some();
+        let Some(name) = names.find(similar).cloned() else { return false };
+        let reason = format!("unknown option `{}` of `{}`", name.value, component.kind.value);
+        self.found.push(
+            Diagnostic::error("config::unknown-option", name.span, reason)
+                .label("not known here")
+                .help("did you mean `channel`?"),
+        );
+        component.node = node.without(&[&name.value]);
+        true
     }
 }

@@ -3,7 +3,7 @@
 use super::{Reader, first_text};
 use crate::{
     diagnostic::Diagnostic,
-    node::{Node, Scalar},
+    node::Node,
     option::{OptionKind, OptionSpec},
     spec::{ComponentSpec, SourceSpec},
 };
@@ -13,7 +13,7 @@ const ROUTE: &[OptionSpec] =
 
 impl Reader<'_> {
     pub(super) fn source(&mut self, node: &Node) -> SourceSpec {
-        let component = self.component(node, "source", &["channel", "interceptors", "selector"]);
+        let mut component = self.component(node, "source", &["channel", "interceptors", "selector"]);
         let route = self.shared(node, ROUTE);
         let channels = route.texts("channel").to_vec();
         for (at, channel) in channels.iter().enumerate() {
@@ -29,7 +29,8 @@ impl Reader<'_> {
         }
         let selector = self.selector(node);
         let named = node.property("channel").is_some() || node.children_named("channel").next().is_some();
-        if !named && node.children_named("selector").next().is_none() {
+        let selected = node.children_named("selector").next().is_some();
+        if !named && !selected && !self.misspelt_channel(&mut component) {
             let reason = format!("the source `{}` has no channel", component.name.value);
             self.found.push(
                 Diagnostic::error("config::missing-channel", node.name.span, reason)
@@ -97,8 +98,14 @@ impl Reader<'_> {
         };
         let mut own = first.clone();
         own.name = kind.clone();
-        own.arguments
-            .retain(|argument| argument.span != kind.span || !matches!(argument.value, Scalar::Text(_)));
+        own.arguments.clear();
+        if let Some(stray) = first.arguments.get(1) {
+            self.found.push(
+                Diagnostic::error("config::stray-argument", stray.span, "`selector` takes one type")
+                    .label("not expected here")
+                    .help("options of the selector have names: `selector \"multiplexing\" header=\"…\"`"),
+            );
+        }
         Some(ComponentSpec { kind: kind.clone(), name: kind, node: own })
     }
 }

@@ -48,8 +48,10 @@ enum Before {
     Start,
     /// The node's name.
     Name,
-    /// A value or a property.
+    /// A value, or the name of a property.
     Value,
+    /// A property with its value.
+    Property,
     /// An equals sign, at this offset.
     Equals(usize),
     /// The end of a block.
@@ -60,8 +62,12 @@ struct Scanner<'a> {
     file: FileId,
     text: &'a str,
     at: usize,
+    /// Where the current line starts, as far as the pass has seen lines.
+    line_start: usize,
     before: Before,
     blocks: Vec<Open>,
+    /// A `/-` whose victim has not come yet.
+    slashdash: Option<usize>,
     /// Open `[`, which KDL does not have.
     lists: usize,
     scan: Scan,
@@ -73,8 +79,10 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan {
         file,
         text,
         at: if text.starts_with('\u{FEFF}') { 3 } else { 0 },
+        line_start: 0,
         before: Before::Start,
         blocks: Vec::new(),
+        slashdash: None,
         lists: 0,
         scan: Scan::default(),
     };
@@ -87,6 +95,7 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan {
             return scanner.scan;
         }
     }
+    scanner.end_slashdash();
     scanner.end_node();
     scanner.close_all();
     scanner.scan
@@ -114,21 +123,23 @@ impl Scanner<'_> {
             c if is_newline(c) => {
                 self.end_node();
                 self.at += c.len_utf8();
+                self.line_start = self.at;
             }
             c if is_blank(c) && c != '\u{FEFF}' => self.at += c.len_utf8(),
             ';' => {
+                self.end_slashdash();
                 self.end_node();
                 self.at += 1;
             }
             '{' => self.open_block(),
             '}' => self.close_block(),
-            '(' | ')' => self.at += 1,
+            '(' | ')' => self.parenthesis(),
             '[' | ']' => self.list(next),
             ',' => self.comma(),
             '=' => self.equals(),
             '/' if self.rest().starts_with("//") => self.skip_line(),
             '/' if self.rest().starts_with("/*") => self.skip_comment(),
-            '/' if self.rest().starts_with("/-") => self.at += 2,
+            '/' if self.rest().starts_with("/-") => self.slashdash(),
             '\\' if self.continues_line() => {}
             '"' => self.quoted(),
             '#' => self.hash(),
@@ -139,10 +150,12 @@ impl Scanner<'_> {
 
     /// A value or name that takes this range was read.
     fn read_word(&mut self, end: usize) {
+        self.slashdash = None;
         self.separate();
         self.before = match self.before {
             Before::Start | Before::Block => Before::Name,
-            Before::Name | Before::Value | Before::Equals(_) => Before::Value,
+            Before::Name | Before::Value | Before::Property => Before::Value,
+            Before::Equals(_) => Before::Property,
         };
         self.at = end;
     }
@@ -164,6 +177,22 @@ impl Scanner<'_> {
         }
     }
 
+    /// `/-` comments out what follows; it may follow on a later line, but something must.
+    fn slashdash(&mut self) {
+        self.end_slashdash();
+        self.slashdash = Some(self.at);
+        self.at += 2;
+    }
+
+    fn end_slashdash(&mut self) {
+        let Some(at) = self.slashdash.take() else { return };
+        let finding = self
+            .finding("config::syntax", at..at + 2, "`/-` comments out nothing")
+            .label("nothing follows")
+            .help("`/-` stands directly before a node, a value or a block; `//` comments out a line");
+        self.guess(finding, at..at + 2, "  ");
+    }
+
     fn end_node(&mut self) {
         if let Before::Equals(at) = self.before {
             let finding = self
@@ -177,17 +206,22 @@ impl Scanner<'_> {
 
     fn equals(&mut self) {
         let at = self.at;
+        self.end_slashdash();
         self.at += 1;
         if self.before == Before::Name {
             let finding = self
-                .finding(
-                    "config::equals",
-                    at..at + 1,
-                    "an option on a line of its own is written without `=`",
-                )
-                .label("not here")
-                .help("write `name value`; `name=value` is for properties after a node's name");
+                .finding("config::equals", at..at + 1, "an option between braces is written without `=`")
+                .label("leave it out")
+                .help("write `name value`; `name=value` is for what follows a node's name");
             self.mend(finding, at..at + 1, " ");
+            return;
+        }
+        if self.before != Before::Value {
+            let finding = self
+                .finding("config::equals", at..at + 1, "`=` without a name before it")
+                .label("not expected here")
+                .help("write `name=value`");
+            self.guess(finding, at..at + 1, " ");
             return;
         }
         self.before = Before::Equals(at);
@@ -216,6 +250,23 @@ impl Scanner<'_> {
             .label("leave it out")
             .help("write the values one after the other: `name \"a\" \"b\"`");
         self.mend(finding, at..at + 1, " ");
+    }
+
+    /// `(type)` is KDL, though without a meaning here; a parenthesis by itself is not.
+    fn parenthesis(&mut self) {
+        let at = self.at;
+        let annotation = self.rest().find(')').and_then(|end| self.rest().get(1..end)).filter(|inner| {
+            !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        });
+        if let Some(inner) = annotation.filter(|_| self.rest().starts_with('(')) {
+            self.at += inner.len() + 2;
+            return;
+        }
+        self.at += 1;
+        let finding = self
+            .finding("config::needs-quotes", at..at + 1, "a text with parentheses needs quotes")
+            .label("cannot stand here");
+        self.guess(finding, at..at + 1, " ");
     }
 
     fn disallowed(&mut self, c: char) {

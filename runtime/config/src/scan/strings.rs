@@ -78,7 +78,10 @@ impl Scanner<'_> {
         Some(at + 1)
     }
 
+    /// Braces at the end of the line were hardly meant as text: the string ends before them.
     fn unclosed_line(&mut self, start: usize, end: usize) -> Option<usize> {
+        let line = self.text.get(start..end).unwrap_or_default();
+        let end = start + line.trim_end_matches([' ', '\t', '{', '}', ';']).len().max(1);
         let finding = self
             .finding("config::unterminated", start..end, "the string is not closed on its line")
             .label("no closing `\"`")

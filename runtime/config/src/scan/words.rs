@@ -1,5 +1,7 @@
 //! Words without quotes: names, numbers, and everything that should have had quotes.
 //!
+//! One thing that KDL forbids is accepted: `null` as a node's name, because it is the name of a sink.
+//!
 //! Three things that KDL accepts are slips here, because it reads them as something nobody means: `//` in the
 //! middle of a word (`http://host` is the word `http:` and a comment), a word in single or typographic
 //! quotes (the quotes would be part of it), and a comma at the end of a value (likewise).
@@ -103,6 +105,10 @@ impl Scanner<'_> {
     fn bare_keyword(&mut self, word: &str, range: Range<usize>, is_name: bool) {
         let finding =
             self.finding("config::keyword", range.clone(), format!("`{word}` is written `#{word}`"));
+        if is_name && word == "null" {
+            // Flume's name for a sink; as a name it can mean nothing else, so it is read as meant.
+            return self.scan.edits.push(super::Edit { range, text: "\"null\"".into() });
+        }
         if is_name {
             let finding =
                 finding.label("cannot be a name").help(format!("as a name it needs quotes: \"{word}\""));

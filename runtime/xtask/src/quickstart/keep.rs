@@ -26,7 +26,9 @@ pub(super) fn keep_running(
     lines: &[&str],
     limit: Option<Duration>,
 ) -> Result<()> {
-    println!("\nthe agent runs on and the log grows; edit the config or a plugin's source now. Ctrl-C stops.");
+    println!(
+        "\nthe agent runs on and the log grows; edit the config or a plugin's source now. Ctrl-C stops."
+    );
     let mut log = OpenOptions::new().append(true).open(&places.log).context("cannot open the log")?;
     let mut pieces = lines.chunks(LINES_PER_TICK).cycle();
     let mut sources: Vec<Watched> = PLUGINS.iter().map(|name| Watched::plugin(name)).collect();
@@ -72,11 +74,22 @@ fn report(
             .as_array()
             .into_iter()
             .flatten()
-            .map(|change| format!("{} {}", change["action"].as_str().unwrap_or(""), change["name"].as_str().unwrap_or("")))
+            .map(|change| {
+                format!(
+                    "{} {}",
+                    change["action"].as_str().unwrap_or(""),
+                    change["name"].as_str().unwrap_or("")
+                )
+            })
             .collect();
         let lines = verify::delivered(&places.output)?;
-        println!("generation {generation} is live, {took} ms after the edit: {} ({lines} lines delivered)", changes.join(", "));
-    } else if edited.is_some_and(|at| at.elapsed() > Duration::from_millis(1500)) && reload["outcome"] == "refused" {
+        println!(
+            "generation {generation} is live, {took} ms after the edit: {} ({lines} lines delivered)",
+            changes.join(", ")
+        );
+    } else if edited.is_some_and(|at| at.elapsed() > Duration::from_millis(1500))
+        && reload["outcome"] == "refused"
+    {
         *edited = None;
         println!("refused, the old plan runs on: {}", reload["reasons"]);
     }

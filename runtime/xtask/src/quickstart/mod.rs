@@ -96,7 +96,9 @@ pub fn run(options: &Options) -> Result<()> {
         return keep::keep_running(agent, &places, &lines, options.seconds.map(Duration::from_secs));
     }
     agent.stop()?;
-    println!("the agent has stopped; `cargo xtask quickstart --keep-running` leaves it running while you edit them");
+    println!(
+        "the agent has stopped; `cargo xtask quickstart --keep-running` leaves it running while you edit them"
+    );
     Ok(())
 }
 
@@ -108,7 +110,8 @@ fn shown(path: &Path) -> String {
 /// An empty place to work in: what a former run left would be counted.
 fn prepare(places: &Places) -> Result<()> {
     if places.work.exists() {
-        fs::remove_dir_all(&places.work).with_context(|| format!("cannot empty {}", places.work.display()))?;
+        fs::remove_dir_all(&places.work)
+            .with_context(|| format!("cannot empty {}", places.work.display()))?;
     }
     let logs = places.log.parent().context("the log has no folder")?;
     fs::create_dir_all(logs).with_context(|| format!("cannot create {}", logs.display()))?;
@@ -135,7 +138,11 @@ fn feed(lines: &[&str], expected: usize, places: &Places, agent: &mut agent::Run
         }
         agent.check_alive()?;
         if begun.elapsed() > PATIENCE {
-            bail!("{delivered} of {expected} lines arrived within {} s; see {}", PATIENCE.as_secs(), shown(&agent.log));
+            bail!(
+                "{delivered} of {expected} lines arrived within {} s; see {}",
+                PATIENCE.as_secs(),
+                shown(&agent.log)
+            );
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -62,7 +62,11 @@ pub(super) fn verify(expected: &[&str], output: &Path) -> Result<Report> {
             };
             if line != *wanted {
                 if !is_masked(line, wanted) {
-                    bail!("{}: line {} differs\n  expected {wanted}\n  found    {line}", file.display(), report.lines + 1);
+                    bail!(
+                        "{}: line {} differs\n  expected {wanted}\n  found    {line}",
+                        file.display(),
+                        report.lines + 1
+                    );
                 }
                 report.masked += 1;
             }
@@ -81,7 +85,9 @@ pub(super) fn verify(expected: &[&str], output: &Path) -> Result<Report> {
 /// Whether the lines differ only in digits of the `card` parameter that became `#`, the last four staying.
 fn is_masked(line: &str, wanted: &str) -> bool {
     let Some(at) = wanted.find("card=").map(|at| at + 5) else { return false };
-    let (Some(before), Some(card), Some(after)) = (wanted.get(..at), wanted.get(at..at + 16), wanted.get(at + 16..)) else {
+    let (Some(before), Some(card), Some(after)) =
+        (wanted.get(..at), wanted.get(at..at + 16), wanted.get(at + 16..))
+    else {
         return false;
     };
     let masked = format!("{before}############{}{after}", card.get(12..).unwrap_or_default());
