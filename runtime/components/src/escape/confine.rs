@@ -40,12 +40,22 @@ pub fn append_text(value: &str, output: &mut String) {
     output.extend(value.chars().map(|character| if character.is_control() { '_' } else { character }));
 }
 
-/// Makes a part that names a folder itself or the one above harmless. `start` is where the part begins.
+/// Makes a part of a path that names a folder itself or the one above harmless. `start` is where the part begins.
 pub fn disarm_dots(output: &mut String, start: usize) {
     let part = output.get(start..).unwrap_or_default();
     if part == "." || part == ".." {
         let dots = part.len();
-        output.truncate(start);
-        output.extend(std::iter::repeat_n('_', dots));
+        output.replace_range(start.., "__".get(..dots).unwrap_or_default());
+    }
+}
+
+/// The same for an address, whose path ends at the query and knows `%2e` as a dot.
+pub fn disarm_dots_in_url(output: &mut String, start: usize) {
+    let is_query = output.get(..start).unwrap_or_default().contains(['?', '#']);
+    let part = output.get(start..).unwrap_or_default();
+    let part = part.split(['?', '#']).next().unwrap_or_default();
+    let (end, plain) = (start + part.len(), part.to_ascii_lowercase().replace("%2e", "."));
+    if !is_query && (plain == "." || plain == "..") {
+        output.replace_range(start..end, "__".get(..plain.len()).unwrap_or_default());
     }
 }

@@ -193,7 +193,10 @@ fn finish_part(
 ) -> Result<(), Unexpandable> {
     let is_final = index + 1 == template.parts.len();
     if template.target != Target::Text && part.has_header() {
-        confine::disarm_dots(text, start);
+        match template.target {
+            Target::Url => confine::disarm_dots_in_url(text, start),
+            _ => confine::disarm_dots(text, start),
+        }
         let bytes = text.len() - start;
         if template.target == Target::Path && bytes > confine::PART_BYTES_MAX {
             return Err(Unexpandable::TooLong { bytes, bytes_max: confine::PART_BYTES_MAX });

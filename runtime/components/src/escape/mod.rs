@@ -13,6 +13,7 @@
 
 mod confine;
 mod expander;
+mod grouping;
 mod host;
 mod letter;
 mod options;
@@ -20,6 +21,7 @@ mod template;
 mod time_rule;
 
 pub use expander::{Expander, Expansion, Unexpandable};
+pub use grouping::{Group, group};
 pub use letter::Letter;
 pub use options::{MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, USE_LOCAL_TIME_STAMP, time_rule};
 pub use template::{Target, Template};

@@ -215,6 +215,11 @@ fn an_address_keeps_its_shape_whatever_a_header_says() {
     };
     assert_eq!(url("x y/z"), "http://h:1/a/x%20y%2Fz/b?q=x%20y%2Fz");
     assert_eq!(url(".."), "http://h:1/a/__/b?q=..");
+    let last = |text, value| expand_with(text, Target::Url, TimeRule::default(), &[("v", value)]).unwrap();
+    assert_eq!(last("http://h/a/%{v}?q=%{v}", ".."), "http://h/a/__?q=..");
+    assert_eq!(last("http://h/a/%{v}#x", "."), "http://h/a/_#x");
+    assert_eq!(last("http://h/a/%%2E%{v}/b", "."), "http://h/a/__/b");
+    assert_eq!(last("http://h/a?p=x/%{v}/b", ".."), "http://h/a?p=x/../b", "a query has no folders");
     assert_eq!(url("a?b#c&d=ü"), "http://h:1/a/a%3Fb%23c%26d%3D%C3%BC/b?q=a%3Fb%23c%26d%3D%C3%BC");
 }
 

@@ -105,6 +105,12 @@ fn append_string(text: &str, output: &mut Vec<u8>) {
 }
 
 /// Base64 of RFC 4648, with padding.
+pub fn base64(bytes: &[u8]) -> String {
+    let mut output = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    append_base64(bytes, &mut output);
+    output.into_iter().map(char::from).collect()
+}
+
 fn append_base64(bytes: &[u8], output: &mut Vec<u8>) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for chunk in bytes.chunks(3) {

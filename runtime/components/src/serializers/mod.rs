@@ -19,6 +19,7 @@ mod rows;
 mod text;
 
 pub use avro_codec::AvroCodec;
+pub(crate) use json::base64;
 pub use json::{BinaryBody, append_json_event};
 pub use options::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec};
 pub use rows::{Room, Rows};

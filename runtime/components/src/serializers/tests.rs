@@ -21,9 +21,10 @@ fn written(spec: SerializerSpec, events: &[Event]) -> Vec<u8> {
     let mut output = Vec::new();
     let mut serializer = spec.open();
     serializer.begin(&mut output);
-    let runs = std::slice::from_ref(&(0..events.len())).to_vec();
+    let all = 0..events.len();
+    let runs = std::slice::from_ref(&all);
     assert_eq!(
-        serializer.append(Rows::new(events, &runs), Room::UNLIMITED, &mut output).unwrap(),
+        serializer.append(Rows::new(events, runs), Room::UNLIMITED, &mut output).unwrap(),
         events.len()
     );
     output
@@ -119,7 +120,8 @@ fn avro_appends_are_whole_blocks() {
 #[test]
 fn no_serializer_exceeds_its_room_or_stops_short_of_it() {
     let events: Vec<Event> = std::iter::repeat_n(events(), 20).flatten().collect();
-    let runs = std::slice::from_ref(&(0..events.len())).to_vec();
+    let all = 0..events.len();
+    let runs = std::slice::from_ref(&all);
     let specs = [
         SerializerSpec::Text { append_newline: true },
         SerializerSpec::HeaderAndText { append_newline: true },
@@ -130,12 +132,12 @@ fn no_serializer_exceeds_its_room_or_stops_short_of_it() {
         for bytes in [0, 1, 30, 57, 100, 400, 1_000_000] {
             let mut output = Vec::new();
             let room = Room { events: 70, bytes, takes_first: false };
-            let taken = spec.open().append(Rows::new(&events, &runs), room, &mut output).unwrap();
+            let taken = spec.open().append(Rows::new(&events, runs), room, &mut output).unwrap();
             assert!(output.len() <= bytes && taken <= 70, "{spec:?} {bytes}");
             assert_eq!(taken == 70, bytes == 1_000_000, "{spec:?} {bytes}: {taken}");
             let mut forced = Vec::new();
             let room = Room { events: 70, bytes, takes_first: true };
-            let with_first = spec.open().append(Rows::new(&events, &runs), room, &mut forced).unwrap();
+            let with_first = spec.open().append(Rows::new(&events, runs), room, &mut forced).unwrap();
             assert_eq!(with_first, taken.max(1), "{spec:?} {bytes}");
         }
     }

@@ -1,6 +1,9 @@
 //! Sinks: where events leave.
 
+pub mod console;
 pub mod file_roll;
+pub mod http;
+pub mod logger;
 pub mod null;
 
 use millrace_core::SinkFactory;
@@ -9,8 +12,11 @@ pub(crate) mod avro;
 
 /// All of them.
 pub fn factories() -> Vec<SinkFactory> {
-    vec![avro::FACTORY, 
-        file_roll::FACTORY, //
+    vec![
+        avro::FACTORY,
+        console::FACTORY,
+        file_roll::FACTORY,
+        logger::FACTORY,
         null::FACTORY,
     ]
 }

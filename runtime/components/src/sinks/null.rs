@@ -1,4 +1,6 @@
 //! `null`: takes events and forgets them. For measuring what stands before it.
+//!
+//! KDL knows `null` as a value (`#null`), so the name needs quotes there.
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, Section};
@@ -14,7 +16,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
         "10000",
         "Number of events after which the count so far is logged; 0: never",
     )],
-    example: r#"null "nowhere" channel="fast" { log-every 1_000_000 }"#,
+    example: r#""null" "nowhere" channel="fast" { log-every 1_000_000 }"#,
     build,
 };
 
@@ -60,7 +62,7 @@ mod tests {
     #[tokio::test]
     async fn every_batch_is_taken_with_and_without_a_log() {
         let cx = build_context(Path::new("/nowhere"), Arc::new(TestClock::at(0)));
-        for kdl in ["null \"n\"", "null \"n\" { log-every 0 }", "null \"n\" { log-every 1 }"] {
+        for kdl in ["\"null\" \"n\"", "\"null\" \"n\" { log-every 0 }", "\"null\" \"n\" { log-every 1 }"] {
             let Ok(mut sink) = (FACTORY.build)(&section(FACTORY.options, kdl), &cx) else { panic!("{kdl}") };
             sink.deliver(&Batch::new(vec![Event::new("a"); 5])).await.unwrap();
             sink.deliver(&Batch::default()).await.unwrap();

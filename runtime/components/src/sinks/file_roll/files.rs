@@ -27,11 +27,13 @@ use super::{
     names::{self, Names},
     open_file::OpenFile,
     packer::Packer,
-    placement::{self, Group},
     recovery,
     settings::{Settings, SyncMode},
 };
-use crate::{escape::Expander, serializers::Rows};
+use crate::{
+    escape::{self, Expander, Group},
+    serializers::Rows,
+};
 
 /// The plain bytes of a batch are kept for the next one up to this size.
 const PLAIN_BYTES_KEPT: usize = 8 << 20;
@@ -84,7 +86,7 @@ impl Files {
             self.roll_back();
         }
         self.prepare(now).map_err(|error| SinkError::retryable(error.to_string()))?;
-        let (groups, refusals) = placement::group(&mut self.expander, batch, now);
+        let (groups, refusals) = escape::group(&mut self.expander, batch, now);
         self.in_doubt = true;
         if let Err(error) = self.write(batch, &groups, now).and_then(|()| self.confirm()) {
             self.roll_back();

@@ -24,7 +24,6 @@ mod journal;
 mod names;
 mod open_file;
 mod packer;
-mod placement;
 mod recovery;
 mod settings;
 

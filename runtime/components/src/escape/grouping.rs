@@ -1,15 +1,15 @@
-//! Which file each event of a batch goes to.
+//! Sorts the events of a batch by where they go.
 
 use std::{collections::HashMap, ops::Range, sync::Arc, time::SystemTime};
 
 use millrace_core::{Batch, Refusal};
 
-use crate::escape::{Expander, Expansion};
+use super::{Expander, Expansion};
 
 /// The events of a batch that go to the same place.
 #[derive(Debug)]
 pub struct Group {
-    /// The path up to the time in the name.
+    /// What the templates say for them.
     pub place: Expansion,
     /// Their rows, ascending.
     pub runs: Vec<Range<usize>>,
