@@ -16,6 +16,7 @@ pub fn factories() -> Vec<SinkFactory> {
         avro::FACTORY,
         console::FACTORY,
         file_roll::FACTORY,
+        http::FACTORY,
         logger::FACTORY,
         null::FACTORY,
     ]
