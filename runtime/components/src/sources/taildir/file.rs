@@ -267,7 +267,9 @@ impl TailFile {
         let base = self.offset - window.len() as u64;
         // One more than there is, so that a short read tells the end.
         let there = match content {
-            Content::Plain(_) => usize::try_from(self.stamp.size.saturating_sub(self.offset)).unwrap_or(wanted),
+            Content::Plain(_) => {
+                usize::try_from(self.stamp.size.saturating_sub(self.offset)).unwrap_or(wanted)
+            }
             Content::Gzip(_) => wanted,
         };
         let wanted = wanted.min(there.max(255) + 1);
@@ -301,7 +303,9 @@ impl TailFile {
                 let body = if settings.encoding.is_some() { decode(settings, &body, offset) } else { body };
                 let headers = match (settings.byte_offset_header, frame.continued) {
                     (false, false) => self.headers.clone(),
-                    (with_offset, continued) => special_headers(&self.headers, with_offset.then_some(offset), continued),
+                    (with_offset, continued) => {
+                        special_headers(&self.headers, with_offset.then_some(offset), continued)
+                    }
                 };
                 filling.push(Event { headers, body });
             }

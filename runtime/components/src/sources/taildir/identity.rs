@@ -147,7 +147,8 @@ impl Trace {
     /// Takes in what was delivered: `read` is the content from `base` up to the new offset and begins no later
     /// than the window did.
     pub(super) fn advance(&mut self, base: u64, read: &[u8]) {
-        if let Some(seen) = (self.head.len() as u64).checked_sub(base).and_then(|seen| usize::try_from(seen).ok())
+        if let Some(seen) =
+            (self.head.len() as u64).checked_sub(base).and_then(|seen| usize::try_from(seen).ok())
             && self.head.len() < HEAD_BYTES_MAX
         {
             let room = HEAD_BYTES_MAX - self.head.len();
@@ -156,7 +157,8 @@ impl Trace {
             self.head_hash = None;
         }
         self.window.clear();
-        self.window.extend_from_slice(read.get(read.len().saturating_sub(WINDOW_BYTES_MAX)..).unwrap_or(read));
+        self.window
+            .extend_from_slice(read.get(read.len().saturating_sub(WINDOW_BYTES_MAX)..).unwrap_or(read));
     }
 
     /// The hashes.

@@ -4,11 +4,7 @@
 //! Bounded: gone files by age and number, former contents likewise. A file that is there is never forgotten,
 //! however old it is.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::Path,
-};
+use std::{collections::HashMap, io, path::Path};
 
 use bytes::Bytes;
 use millrace_core::Positions;

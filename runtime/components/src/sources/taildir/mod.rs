@@ -111,7 +111,11 @@ impl Run {
     }
 
     /// Delivers one batch while the next is read, as long as there is a next.
-    async fn deliver_and_read(&mut self, mut tail: Tail, mut batch: millrace_core::Batch) -> Result<Tail, SourceError> {
+    async fn deliver_and_read(
+        &mut self,
+        mut tail: Tail,
+        mut batch: millrace_core::Batch,
+    ) -> Result<Tail, SourceError> {
         loop {
             let reading = self.fill(tail);
             let (read, delivered) = tokio::join!(reading, self.cx.processor.accept(batch, &self.cx.shutdown));

@@ -114,7 +114,12 @@ mod tests {
             offset: 1 << 40,
             mid_line: true,
             finished: true,
-            fingerprint: Fingerprint { head_length: 1024, head: [1; 16], window_length: 256, window: [2; 16] },
+            fingerprint: Fingerprint {
+                head_length: 1024,
+                head: [1; 16],
+                window_length: 256,
+                window: [2; 16],
+            },
             stamp: Stamp { size: 5, modified: -6 },
             gone_since: 7,
             path: Path::new("/var/log/ä\u{0}.log").to_owned(),

@@ -179,7 +179,8 @@ impl Tail {
             }
         }
         for (id, position) in missing {
-            let is_attached = moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
+            let is_attached =
+                moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
             if !is_attached {
                 let gone = Position { gone_since: self.seconds(), ..position };
                 self.changes.push((id.to_key(), Some(gone.encode())));
@@ -194,7 +195,12 @@ impl Tail {
         if FileId::of(&metadata) != id || !position.fingerprint.matches(&mut content, position.offset)? {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
-        let group = self.settings.groups.iter().position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path))).unwrap_or(0);
+        let group = self
+            .settings
+            .groups
+            .iter()
+            .position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path)))
+            .unwrap_or(0);
         let headers = match self.settings.groups.get(group) {
             Some(group) => group.headers_for(&position.path, self.settings.file_header.as_ref()),
             None => millrace_core::Headers::default(),

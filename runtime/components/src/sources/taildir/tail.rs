@@ -75,8 +75,11 @@ impl Tail {
             cx.metrics.read_failures.inc_by(known.damaged as u64);
             tracing::warn!(source = %cx.name, positions = known.damaged, "positions that cannot be read are left out");
         }
-        let changes =
-            if known.has_run { Vec::new() } else { vec![(Bytes::from_static(STARTED_KEY), Some(Bytes::new()))] };
+        let changes = if known.has_run {
+            Vec::new()
+        } else {
+            vec![(Bytes::from_static(STARTED_KEY), Some(Bytes::new()))]
+        };
         Self {
             settings,
             known,
@@ -328,8 +331,9 @@ enum Rest {
 fn rest(settings: &Settings, file: &TailFile, now: Instant) -> Rest {
     let quiet = now.saturating_duration_since(file.changed_at);
     let is_over = |limit: Option<Duration>| limit.is_some_and(|limit| quiet >= limit);
-    let is_finished =
-        file.gone.is_some_and(|since| now.saturating_duration_since(since.max(file.changed_at)) >= settings.rotate_wait);
+    let is_finished = file.gone.is_some_and(|since| {
+        now.saturating_duration_since(since.max(file.changed_at)) >= settings.rotate_wait
+    });
     let wish = match () {
         () if !file.has_partial => Flush::Nothing,
         () if is_finished || is_over(settings.partial_timeout) => Flush::Everything,

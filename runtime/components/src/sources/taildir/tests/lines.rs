@@ -64,17 +64,20 @@ async fn headers_name_file_offset_and_group() {
     let found: Vec<_> = events
         .iter()
         .map(|event| {
-            (header(event, "kind").unwrap(), header(event, "byteoffset").unwrap(), header(event, "file").unwrap())
+            (
+                header(event, "kind").unwrap(),
+                header(event, "byteoffset").unwrap(),
+                header(event, "file").unwrap(),
+            )
         })
         .collect();
     let expect = |kind: &str, offset: &str, file: &str| {
         (kind.to_owned(), offset.to_owned(), bench.path(file).display().to_string())
     };
-    assert_eq!(found, [
-        expect("log", "0", "a.log"),
-        expect("log", "4", "a.log"),
-        expect("text", "0", "b.txt")
-    ]);
+    assert_eq!(
+        found,
+        [expect("log", "0", "a.log"), expect("log", "4", "a.log"), expect("text", "0", "b.txt")]
+    );
     stop(rig).await;
 }
 

@@ -151,7 +151,8 @@ async fn damaged_positions_do_not_stop_the_start() {
     bench.wait_for("1").await;
     stop(rig).await;
     let stored = millrace_core::Channel::positions(&bench.channel, "test").unwrap();
-    let changes = stored.keys().map(|key| (key.clone(), Some(bytes::Bytes::from_static(b"\xff\x01")))).collect();
+    let changes =
+        stored.keys().map(|key| (key.clone(), Some(bytes::Bytes::from_static(b"\xff\x01")))).collect();
     let update = millrace_core::PositionUpdate { source: "test".into(), changes };
     let mut put = millrace_core::Channel::begin_put(&bench.channel).await.unwrap();
     put.put(millrace_core::Batch::default().with_position(update)).await.unwrap();

@@ -252,9 +252,10 @@ async fn an_idle_file_is_closed_and_opened_again_when_it_grows() {
     let rig = bench.start("*.log", "idle-timeout \"20ms\"");
     bench.wait_for("1").await;
     let is_open = || {
-        fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok).any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|target| target == bench.path("a.log"))
-        })
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == bench.path("a.log")))
     };
     eventually("the file to be closed", || !is_open()).await;
     append(&bench.path("a.log"), b"2\n");
