@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real files, real sockets, real plugins.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod avro_interop;
 mod chain;
 mod check;
 mod command_line;

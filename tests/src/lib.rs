@@ -3,7 +3,9 @@
 mod agent;
 mod build;
 mod files;
+mod peers;
 
 pub use agent::{Agent, eventually};
 pub use build::{binary, guest, root, temporary_folder};
 pub use files::{json_events, lines_of, rolled_files};
+pub use peers::{Peer, Server, avsc, flume};

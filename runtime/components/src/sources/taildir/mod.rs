@@ -7,9 +7,9 @@
 //! | module | holds |
 //! |---|---|
 //! | `discovery`, `hints` | which paths there are; when to look again |
-//! | `identity`, `position`, `known` | which file is which, stored and remembered |
+//! | `fingerprint`, `position`, `known` | which file is which, stored and remembered |
 //! | `scan` | what a path found is: known, copied, written anew, new |
-//! | `content`, `block` | bytes by offset |
+//! | `block` | memory that events are slices of |
 //! | `frame` | where events begin and end |
 //! | `file`, `filling`, `tail` | one file's turn; the batch; all files |
 //!
@@ -32,13 +32,12 @@ use self::{
 };
 
 mod block;
-mod content;
 mod discovery;
 mod file;
 mod filling;
+mod fingerprint;
 mod frame;
 mod hints;
-mod identity;
 mod known;
 mod options;
 mod position;

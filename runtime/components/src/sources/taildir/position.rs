@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::identity::{Fingerprint, Stamp};
+use super::fingerprint::Fingerprint;
+use crate::sources::files::Stamp;
 
 /// Present as soon as the source has run once: files found later are new, whatever `start` says.
 pub(super) const STARTED_KEY: &[u8] = b"s";
@@ -46,7 +47,7 @@ impl Position {
         let path = self.path.as_os_str().as_bytes();
         let mut bytes = Vec::with_capacity(72 + path.len());
         bytes.push(VERSION);
-        bytes.push(u8::from(self.mid_line) * MID_LINE | u8::from(self.finished) * FINISHED);
+        bytes.push(if self.mid_line { MID_LINE } else { 0 } | if self.finished { FINISHED } else { 0 });
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head_length.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head);

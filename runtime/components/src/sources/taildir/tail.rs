@@ -24,12 +24,12 @@ use super::{
     filling::Filling,
     frame::Flush,
     hints::Hints,
-    identity::{FileId, Stamp},
     known::Known,
     options::Settings,
     position::{Position, STARTED_KEY},
     scan::Held,
 };
+use crate::sources::files::{FileId, Stamp};
 
 /// The files, where they stand, and what is to be stored about them with the next batch.
 pub(super) struct Tail {
@@ -49,6 +49,7 @@ pub(super) struct Tail {
     queue: VecDeque<FileId>,
     file_troubles: BTreeMap<PathBuf, String>,
     reported: BTreeMap<PathBuf, String>,
+    has_told_of_cuts: bool,
     metrics: SourceMetrics,
     health: Health,
     /// Batches made, and of those how many are known to be in the channels.
@@ -96,6 +97,7 @@ impl Tail {
             queue: VecDeque::new(),
             file_troubles: BTreeMap::new(),
             reported: BTreeMap::new(),
+            has_told_of_cuts: false,
             metrics: cx.metrics.clone(),
             health: cx.health.clone(),
             made: 0,
@@ -188,7 +190,10 @@ impl Tail {
         let mut changes = std::mem::take(&mut self.changes);
         if filling.cut_lines > 0 {
             self.metrics.read_failures.inc_by(filling.cut_lines);
-            tracing::warn!(source = %self.name, lines = filling.cut_lines, "lines longer than line-max were cut");
+            if !self.has_told_of_cuts {
+                self.has_told_of_cuts = true;
+                tracing::warn!(source = %self.name, "a line longer than line-max was cut; further ones are only counted");
+            }
         }
         if filling.events.is_empty() && filling.touched.is_empty() && changes.is_empty() {
             return Filled { batch: None, more };
