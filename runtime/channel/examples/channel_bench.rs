@@ -1,6 +1,6 @@
 //! The channel rows of the speed budget: each next to its reference, in one run on one machine.
 //!
-//! `cargo run --release -p millrace-channel --example channel_bench [directory]`. The directory decides which
+//! `cargo run --release -p millrace-channel --example channel_bench [directory [memory]]`. The directory decides which
 //! disk is measured; by default it is one under the current directory, since the one for temporary files is in
 //! memory on many machines. Ours and the reference take turns, and the median of the rounds counts.
 #![allow(clippy::unwrap_used, reason = "a failing benchmark has nothing better to do than to stop")]
@@ -27,9 +27,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         println!("{:<52} {:>16} {:>16} {:>7} {:>7}", "row", "ours", "reference", "ratio", "budget");
-        file_batches(folder.path()).await;
-        file_producers(folder.path()).await;
-        file_through(folder.path()).await;
+        if std::env::args().nth(2).as_deref() != Some("memory") {
+            file_batches(folder.path()).await;
+            file_producers(folder.path()).await;
+            file_through(folder.path()).await;
+        }
         memory(true).await;
         memory(false).await;
     });

@@ -4,7 +4,14 @@
 //! put is rolled back. Whoever waits has a place in a line; nobody overtakes, so a large put is not starved by
 //! small ones. Invariant: what is in use never exceeds the limits, except after the limits were lowered.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -56,6 +63,8 @@ pub(crate) enum NoRoom {
 /// The room of one channel.
 pub(crate) struct Room {
     state: Mutex<State>,
+    /// The same as in the state, for those who only want to know.
+    closed: AtomicBool,
 }
 
 struct State {
@@ -76,7 +85,7 @@ impl Room {
     pub(crate) fn new(limit: Amount) -> Arc<Self> {
         let state =
             State { limit, used: Amount::default(), line: VecDeque::new(), next_ticket: 0, closed: false };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), closed: AtomicBool::new(false) })
     }
 
     pub(crate) fn used_and_limit(&self) -> (Amount, Amount) {
@@ -108,11 +117,12 @@ impl Room {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
+        self.closed.store(true, Ordering::Release);
         state.line.clear();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Reserves room, waiting for it at most as long as given. `held` is what the same transaction has reserved

@@ -14,7 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use millrace_config::{MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
-use millrace_core::{Batch, BuildContext, ByteString, Clock, Event, Headers, Interceptor, Metrics, PluginHost};
+use millrace_core::{
+    Batch, BuildContext, ByteString, Clock, Event, Headers, Interceptor, Metrics, PluginHost,
+};
 use millrace_wasm::WasmHost;
 
 #[global_allocator]
@@ -84,8 +86,14 @@ async fn bench(seconds: f64) {
             row.pass().await;
         }
     }
-    println!("plugins: {BODY_BYTES} B bodies, 3 headers, epochs on; ns per event, best / median of {} passes", rows[0].ours.len());
-    println!("{:<24}{:>6} {:>17} {:>17} {:>8} {:>10}", "what", "batch", "plugin", "native", "ratio", "budget");
+    println!(
+        "plugins: {BODY_BYTES} B bodies, 3 headers, epochs on; ns per event, best / median of {} passes",
+        rows[0].ours.len()
+    );
+    println!(
+        "{:<24}{:>6} {:>17} {:>17} {:>8} {:>10}",
+        "what", "batch", "plugin", "native", "ratio", "budget"
+    );
     let mut over = 0;
     for row in &mut rows {
         over += row.print();
@@ -182,7 +190,8 @@ impl Row {
         let kept: Vec<Batch> = inputs.into_iter().map(|batch| native(self.native, batch)).collect();
         let spent = begun.elapsed();
         self.natives.push(spent.as_nanos() as f64 / (batches * self.batch) as f64);
-        if !matches!(self.native, Native::Nothing) && ours != kept.iter().map(Batch::len).collect::<Vec<_>>() {
+        if !matches!(self.native, Native::Nothing) && ours != kept.iter().map(Batch::len).collect::<Vec<_>>()
+        {
             eprintln!("{}: plugin and native code differ", self.guest);
             std::process::exit(1);
         }
@@ -192,7 +201,10 @@ impl Row {
         let ((ours, our_median), (native, native_median)) = (best(&mut self.ours), best(&mut self.natives));
         let ratio = ours / native;
         let (budget, ok) = match self.budget {
-            Budget::Nanos(limit) => (format!("<= {limit}"), Some(ours - if matches!(self.native, Native::Nothing) { native } else { 0.0 } <= limit)),
+            Budget::Nanos(limit) => (
+                format!("<= {limit}"),
+                Some(ours - if matches!(self.native, Native::Nothing) { native } else { 0.0 } <= limit),
+            ),
             Budget::Times(limit) => (format!("<= {limit}x"), Some(ratio <= limit)),
             Budget::None => (String::new(), None),
         };
@@ -201,7 +213,8 @@ impl Row {
             Some(false) => "OVER",
             None => "",
         };
-        let ratio = if matches!(self.native, Native::Nothing) { "-".to_owned() } else { format!("{ratio:.1}x") };
+        let ratio =
+            if matches!(self.native, Native::Nothing) { "-".to_owned() } else { format!("{ratio:.1}x") };
         println!(
             "{:<24}{:>6} {:>17} {:>17} {:>8} {:>10} {verdict}",
             self.guest,

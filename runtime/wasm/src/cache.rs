@@ -100,10 +100,8 @@ fn prepare(folder: &Path) -> io::Result<()> {
 
 fn read(engine: &PluginEngine, entry: &Path) -> Option<Component> {
     let bytes = fs::read(entry).ok()?;
-    let component = bytes
-        .split_at_checked(DIGEST_BYTES)
-        .ok_or_else(|| "cut short".to_owned())
-        .and_then(|(digest, code)| {
+    let component = bytes.split_at_checked(DIGEST_BYTES).ok_or_else(|| "cut short".to_owned()).and_then(
+        |(digest, code)| {
             if digest != Sha256::digest(code).as_slice() {
                 return Err("damaged".to_owned());
             }
@@ -112,7 +110,8 @@ fn read(engine: &PluginEngine, entry: &Path) -> Option<Component> {
             // digest of the verified source and the compatibility hash of the engine, and the digest in front shows
             // that nothing was damaged since. wasmtime itself refuses code of other versions and settings.
             unsafe { Component::deserialize(engine.wasmtime(), code) }.map_err(|error| format!("{error:#}"))
-        });
+        },
+    );
     match component {
         Ok(component) => Some(component),
         Err(reason) => {

@@ -8,9 +8,7 @@ use std::{path::Path, sync::Arc};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem};
 
 use crate::{
-    bindings::{
-        ConfigureParams, ConfigureResults, InterceptParams, InterceptResults, StopParams, interface,
-    },
+    bindings::{ConfigureParams, ConfigureResults, InterceptParams, InterceptResults, StopParams, interface},
     cache::{CodeCache, Origin, digest},
     engine::PluginEngine,
     error::HostError,
@@ -115,9 +113,11 @@ fn mismatch(names: &Names, error: &wasmtime::Error) -> HostError {
     let reason = format!("{error:#}");
     let name = names.imports.iter().find(|name| reason.contains(name.as_str()));
     match name {
-        Some(name) => {
-            HostError::Import { name: name.clone(), reason: format!("expected as in the package, found: {reason}"), grant: None }
-        }
+        Some(name) => HostError::Import {
+            name: name.clone(),
+            reason: format!("expected as in the package, found: {reason}"),
+            grant: None,
+        },
         None => HostError::Invalid(reason),
     }
 }

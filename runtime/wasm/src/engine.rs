@@ -41,7 +41,8 @@ impl PluginEngine {
             Ok(engine) => (engine, true),
             Err(error) => {
                 tracing::info!(%error, "no address space for a pool of plugin instances, making them on demand");
-                let engine = Engine::new(&config(false)).map_err(|error| HostError::Engine(format!("{error:#}")))?;
+                let engine =
+                    Engine::new(&config(false)).map_err(|error| HostError::Engine(format!("{error:#}")))?;
                 (engine, false)
             }
         };

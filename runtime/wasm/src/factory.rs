@@ -48,7 +48,9 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Interceptor>, D
             format!("known plugins: {}", known.join(", "))
         };
         let reason = format!("there is no plugin {name}");
-        return Err(Diagnostic::error("plugin::unknown", section.span_of("plugin"), reason).help(help).into());
+        return Err(Diagnostic::error("plugin::unknown", section.span_of("plugin"), reason)
+            .help(help)
+            .into());
     };
     cx.plugin_host.interceptor(plugin, section, cx)
 }

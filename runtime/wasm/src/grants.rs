@@ -22,9 +22,13 @@ impl Grants {
             match child.name.value.as_str() {
                 "channel" => grants.channels.extend(names(child, &mut found)),
                 other => found.push(
-                    Diagnostic::error("plugin::unknown-grant", child.name.span, format!("there is no grant {other}"))
-                        .label("unknown")
-                        .help("an interceptor can be granted channels: channel \"name\""),
+                    Diagnostic::error(
+                        "plugin::unknown-grant",
+                        child.name.span,
+                        format!("there is no grant {other}"),
+                    )
+                    .label("unknown")
+                    .help("an interceptor can be granted channels: channel \"name\""),
                 ),
             }
         }
@@ -42,8 +46,12 @@ fn names(node: &Node, found: &mut Diagnostics) -> Vec<ByteString> {
         match &argument.value {
             Scalar::Text(name) => names.push(name.as_str().into()),
             _ => found.push(
-                Diagnostic::error("plugin::unknown-grant", argument.span, "the name of a channel is a string")
-                    .help("channel \"name\""),
+                Diagnostic::error(
+                    "plugin::unknown-grant",
+                    argument.span,
+                    "the name of a channel is a string",
+                )
+                .help("channel \"name\""),
             ),
         }
     }

@@ -96,14 +96,19 @@ pub(crate) fn refusal(name: &str) -> Option<HostError> {
     let refuse = |reason: &str, grant: Option<String>| {
         Some(HostError::Import { name: name.to_owned(), reason: reason.to_owned(), grant })
     };
-    if [interface::TYPES, interface::LOG, interface::METRICS].iter().any(|offered| is_compatible(name, offered)) {
+    if [interface::TYPES, interface::LOG, interface::METRICS]
+        .iter()
+        .any(|offered| is_compatible(name, offered))
+    {
         return None;
     }
     if let Some(own) = base.strip_prefix(interface::PACKAGE) {
         let known = ["types", "log", "metrics"].contains(&own);
         return match own {
             _ if known => refuse("the plugin was built for another version of the package than 0.1", None),
-            "lifecycle" | "interceptor" => refuse("this interface is exported by plugins, not imported", None),
+            "lifecycle" | "interceptor" => {
+                refuse("this interface is exported by plugins, not imported", None)
+            }
             _ => refuse("this agent does not offer that interface to interceptors", None),
         };
     }

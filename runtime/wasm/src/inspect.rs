@@ -3,12 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    bindings::interface,
-    cache::CodeCache,
-    component,
-    engine::PluginEngine,
-    error::HostError,
-    imports,
+    bindings::interface, cache::CodeCache, component, engine::PluginEngine, error::HostError, imports,
 };
 
 /// What there is to know about a plugin file.

@@ -107,8 +107,8 @@ impl Instance {
         let started = (|| {
             let instance = plugin.pre.instantiate(&mut store)?;
             let exports = &plugin.exports;
-            let configure =
-                instance.get_typed_func::<ConfigureParams, ConfigureResults>(&mut store, exports.configure)?;
+            let configure = instance
+                .get_typed_func::<ConfigureParams, ConfigureResults>(&mut store, exports.configure)?;
             let stop = instance.get_typed_func(&mut store, exports.stop)?;
             let intercept = instance.get_typed_func(&mut store, exports.intercept)?;
             let (answer,) = configure.call(&mut store, (template.config.clone(), identity))?;
@@ -130,7 +130,9 @@ impl Instance {
         let template = &self.template;
         let events = batch.len() as u64;
         self.calls += 1;
-        self.store.data_mut().batch = Some(batch);
+        let state = self.store.data_mut();
+        state.batch = Some(batch);
+        state.log.last_error = None;
         self.store.set_epoch_deadline(self.deadline_ticks);
         let begun = Instant::now();
         let running = template.plugin.engine.begin();

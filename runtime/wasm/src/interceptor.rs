@@ -21,7 +21,7 @@ use crate::{
     edits::{self, REASON_BYTES_MAX, Rules},
     error::{Fault, FaultKind},
     host::escaped,
-    instance::{StartError, Template},
+    instance::{Instance, StartError, Template},
     lanes::{Lane, Lanes},
     off_worker,
     rescue::{Attempt, GaveUp, rescue},
@@ -120,7 +120,8 @@ impl Interceptor for WasmInterceptor {
     }
 
     async fn close(&self) {
-        self.inner.lanes.close().await;
+        let instances = self.inner.lanes.close().await;
+        off_worker::run(&self.inner, |_| instances.into_iter().for_each(Instance::stop)).await;
     }
 }
 
@@ -139,9 +140,7 @@ impl Inner {
         let Some(mut lane) = self.lanes.take() else {
             return Err(self.held(batch, Later { held: Held::Stopped, after: None }));
         };
-        let result = self.process_on(&mut lane, batch);
-        self.lanes.put_back(lane);
-        result
+        self.process_on(&mut lane, batch)
     }
 
     fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
@@ -252,8 +251,11 @@ impl Inner {
         if passed {
             self.passed();
         }
-        let bad_in_a_row = self.bad_in_a_row.fetch_add(rescued.bad.len(), Ordering::Relaxed) + rescued.bad.len();
-        if let (true, Some((_, fault))) = (guard && !passed && bad_in_a_row > BAD_IN_A_ROW_MAX, rescued.bad.last()) {
+        let bad_in_a_row =
+            self.bad_in_a_row.fetch_add(rescued.bad.len(), Ordering::Relaxed) + rescued.bad.len();
+        if let (true, Some((_, fault))) =
+            (guard && !passed && bad_in_a_row > BAD_IN_A_ROW_MAX, rescued.bad.last())
+        {
             let held = Held::Systematic(fault.clone());
             return Err(self.held(batch, Later { held, after: None }));
         }

@@ -3,7 +3,11 @@
 //! Lanes start empty and get an instance when they are first used. The lane used last is used next, so a quiet
 //! component keeps one instance warm instead of all of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -75,31 +79,53 @@ impl Lanes {
         Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
-    /// Takes a lane; whoever holds a permit finds one.
-    pub(crate) fn take(&self) -> Option<Lane> {
-        self.free.lock().pop()
+    /// Takes a lane; whoever holds a permit finds one. It comes back when the guard is dropped.
+    pub(crate) fn take(&self) -> Option<LaneGuard<'_>> {
+        let lane = self.free.lock().pop()?;
+        Some(LaneGuard { lanes: self, lane })
     }
 
-    /// Gives a lane back.
-    pub(crate) fn put_back(&self, mut lane: Lane) {
-        let due = lane.instance.take_if(|instance| self.recycling.is_due(instance));
-        self.free.lock().push(lane);
+    /// Waits for calls under way, lets nobody in any more, and hands out what has to be stopped.
+    pub(crate) async fn close(&self) -> Vec<Instance> {
+        let Ok(_permits) = self.permits.acquire_many(self.template.lanes).await else { return Vec::new() };
+        self.permits.close();
+        let lanes = std::mem::take(&mut *self.free.lock());
+        lanes.into_iter().filter_map(|lane| lane.instance).collect()
+    }
+}
+
+/// A lane in use.
+pub(crate) struct LaneGuard<'a> {
+    lanes: &'a Lanes,
+    lane: Lane,
+}
+
+impl Deref for LaneGuard<'_> {
+    type Target = Lane;
+    fn deref(&self) -> &Lane {
+        &self.lane
+    }
+}
+
+impl DerefMut for LaneGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Lane {
+        &mut self.lane
+    }
+}
+
+impl Drop for LaneGuard<'_> {
+    fn drop(&mut self) {
+        let number = self.lane.number;
+        let mut instance = self.lane.instance.take();
+        if std::thread::panicking() {
+            // Nobody knows how far the call got.
+            instance = None;
+        }
+        let due = instance.take_if(|instance| self.lanes.recycling.is_due(instance));
+        self.lanes.free.lock().push(Lane { number, instance });
         if let Some(instance) = due {
             instance.stop();
         }
-    }
-
-    /// Stops all instances, each when its call under way is done.
-    pub(crate) async fn close(&self) {
-        let all = self.template.lanes;
-        let Ok(_permits) = self.permits.acquire_many(all).await else { return };
-        let lanes = std::mem::take(&mut *self.free.lock());
-        for lane in lanes {
-            if let Some(instance) = lane.instance {
-                instance.stop();
-            }
-        }
-        self.permits.close();
     }
 }
 

@@ -86,7 +86,10 @@ impl PluginFamilies {
             memory_bytes: gauges("plugin_memory_bytes", "Linear memory of the instance that was called last"),
             instances: gauges("plugin_instances", "Instances of a plugin that exist"),
             instances_started: counters("plugin_instances_started", "Instances of a plugin ever started"),
-            dead_letters: counters("plugin_dead_letters", "Events that broke a plugin alone and were set aside"),
+            dead_letters: counters(
+                "plugin_dead_letters",
+                "Events that broke a plugin alone and were set aside",
+            ),
             log_lines_suppressed: counters("plugin_log_lines_suppressed", "Log lines over a plugin's quota"),
             metrics_refused: counters("plugin_metrics_refused", "Metric updates over a plugin's bounds"),
             faults,

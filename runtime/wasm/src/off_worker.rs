@@ -14,9 +14,10 @@ where
     S: Send + Sync + 'static,
     R: Send + 'static,
 {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| work(shared)),
-        _ => {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| work(shared)),
+        Err(_) => work(shared),
+        Ok(_) => {
             let shared = Arc::clone(shared);
             match tokio::task::spawn_blocking(move || work(&shared)).await {
                 Ok(result) => result,

@@ -44,7 +44,6 @@ pub struct WasmHost {
     loaded: Mutex<HashMap<String, Weak<LoadedPlugin>>>,
     /// Digests of files, so that a reload does not read what has not changed.
     digests: Mutex<HashMap<PathBuf, (SystemTime, u64, String)>>,
-    recycling: Option<Recycling>,
 }
 
 impl WasmHost {
@@ -57,7 +56,6 @@ impl WasmHost {
             families: OnceLock::new(),
             loaded: Mutex::default(),
             digests: Mutex::default(),
-            recycling: None,
         }
     }
 
@@ -67,13 +65,6 @@ impl WasmHost {
     /// The file is no component at all.
     pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection, HostError> {
         inspect(&self.engine()?, &self.cache, wasm)
-    }
-
-    /// Replaces instances after so many calls, instead of the default.
-    #[cfg(test)]
-    pub(crate) fn with_recycling(mut self, recycling: Recycling) -> Self {
-        self.recycling = Some(recycling);
-        self
     }
 
     fn engine(&self) -> Result<Arc<PluginEngine>, HostError> {
@@ -134,7 +125,7 @@ impl WasmHost {
         });
         let first = Instance::start(&template, 0)
             .map_err(|error| start_diagnostics(error, plugin, section, &node))?;
-        let recycling = self.recycling.unwrap_or_else(|| Recycling::new(plugin.memory_bytes_max));
+        let recycling = Recycling::new(plugin.memory_bytes_max);
         let origin = Origin {
             component: cx.component.clone(),
             plugin: ByteString::from(plugin.name.value.as_str()),

@@ -50,7 +50,10 @@ fn name_of(ty: &Type, depth: usize) -> String {
         Type::Result(result) => format!("result<{}, {}>", optional(result.ok()), optional(result.err())),
         Type::Tuple(tuple) => format!("tuple<{}>", joined(tuple.types().map(|ty| inner(&ty)))),
         Type::Record(record) => {
-            format!("record {{ {} }}", joined(record.fields().map(|field| format!("{}: {}", field.name, inner(&field.ty)))))
+            format!(
+                "record {{ {} }}",
+                joined(record.fields().map(|field| format!("{}: {}", field.name, inner(&field.ty))))
+            )
         }
         Type::Variant(variant) => format!(
             "variant {{ {} }}",

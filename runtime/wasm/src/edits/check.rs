@@ -4,8 +4,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    ADDED_BYTES_MAX, Change, EditError, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REASON_BYTES_MAX, Rules,
-    Slices, Values,
+    ADDED_BYTES_MAX, Change, EditError, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REASON_BYTES_MAX,
+    Rules, Slices, Values,
     split::{self, SplitBounds},
 };
 use crate::{

@@ -59,13 +59,17 @@ pub(crate) enum EditError {
     NotUtf8 { edit: usize, name: String },
     #[error("edit {edit}: a header name of {bytes} bytes; 1 to {HEADER_NAME_BYTES_MAX} are allowed")]
     BadHeaderName { edit: usize, bytes: usize },
-    #[error("edit {edit}: a value of header {name:?} has {bytes} bytes, at most {HEADER_VALUE_BYTES_MAX} are allowed")]
+    #[error(
+        "edit {edit}: a value of header {name:?} has {bytes} bytes, at most {HEADER_VALUE_BYTES_MAX} are allowed"
+    )]
     HeaderValueTooLong { edit: usize, name: String, bytes: usize },
     #[error("edit {edit}: name {id} of a header is out of range, the table has {names}")]
     NameOutOfRange { edit: usize, id: u32, names: usize },
     #[error("edit {edit}: header {name:?} occurs twice in an event")]
     HeaderTwice { edit: usize, name: String },
-    #[error("edit {edit}: channel {channel:?} is not granted; the plugin needs `grant {{ channel {channel:?} }}`")]
+    #[error(
+        "edit {edit}: channel {channel:?} is not granted; the plugin needs `grant {{ channel {channel:?} }}`"
+    )]
     ChannelNotGranted { edit: usize, channel: String },
     #[error("edit {edit}: more than {SPLIT_EVENTS_MAX} events out of splits")]
     TooManyEvents { edit: usize },

@@ -8,8 +8,8 @@ use std::mem::MaybeUninit;
 
 use millrace_core::{Batch, Event};
 use wasmtime::component::{
-    ComponentType, Lower,
     __internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext},
+    ComponentType, Lower,
 };
 
 use crate::bindings::Packed;
@@ -78,7 +78,8 @@ unsafe impl<C: Column> Lower for PackedColumn<C> {
             }
         });
         let record = slice(memory, offset, 16)?;
-        for (place, value) in record.as_chunks_mut::<4>().0.iter_mut().zip([bytes_at, total, ends_at, count]) {
+        for (place, value) in record.as_chunks_mut::<4>().0.iter_mut().zip([bytes_at, total, ends_at, count])
+        {
             *place = u32::try_from(value)?.to_le_bytes();
         }
         Ok(())

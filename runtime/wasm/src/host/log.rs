@@ -76,6 +76,14 @@ impl GuestLog {
         }
     }
 
+    /// What a guest prints instead of logging; blank text is left out.
+    pub(super) fn print(&mut self, level: Level, text: &str) {
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.emit(level, text, &[]);
+        }
+    }
+
     fn write(&self, level: Level, text: &str, fields: &[Header]) {
         let mut line = escaped(text, LINE_BYTES_MAX);
         for (name, value) in fields.iter().take(FIELDS_MAX) {
@@ -130,7 +138,8 @@ pub(crate) fn escaped(text: &str, bytes_max: usize) -> String {
             line.push('…');
             break;
         }
-        let turns = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        let turns =
+            matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
         if character.is_control() || turns {
             line.extend(character.escape_default());
         } else {

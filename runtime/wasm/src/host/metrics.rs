@@ -42,7 +42,11 @@ impl GuestFamilies {
             gauges: Family::default(),
             histograms: Family::new_with_constructor(histogram),
         };
-        metrics.register("plugin_counter", "Counters that plugins keep themselves", families.counters.clone());
+        metrics.register(
+            "plugin_counter",
+            "Counters that plugins keep themselves",
+            families.counters.clone(),
+        );
         metrics.register("plugin_gauge", "Gauges that plugins keep themselves", families.gauges.clone());
         metrics.register("plugin_histogram", "Histograms that plugins keep", families.histograms.clone());
         families
@@ -99,10 +103,9 @@ impl GuestMetrics {
             ("name".to_owned(), escaped(name, TEXT_BYTES_MAX * 8)),
         ];
         set.extend(
-            labels
-                .iter()
-                .zip(1..)
-                .map(|(value, number): (_, u32)| (format!("label{number}"), escaped(value, TEXT_BYTES_MAX * 8))),
+            labels.iter().zip(1..).map(|(value, number): (_, u32)| {
+                (format!("label{number}"), escaped(value, TEXT_BYTES_MAX * 8))
+            }),
         );
         match kind {
             "counter" => Series::Counter(self.families.counters.get_or_create_owned(&set)),
@@ -116,17 +119,14 @@ type Cx<'a> = StoreContextMut<'a, GuestState>;
 
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut metrics = linker.instance(interface::METRICS)?;
-    metrics.func_wrap(
-        "counter-add",
-        |cx: Cx<'_>, (name, labels, amount): (String, Vec<String>, u64)| {
-            cx.data().metrics.with("counter", name, labels, |series| {
-                if let Series::Counter(counter) = series {
-                    counter.inc_by(amount);
-                }
-            });
-            Ok(())
-        },
-    )?;
+    metrics.func_wrap("counter-add", |cx: Cx<'_>, (name, labels, amount): (String, Vec<String>, u64)| {
+        cx.data().metrics.with("counter", name, labels, |series| {
+            if let Series::Counter(counter) = series {
+                counter.inc_by(amount);
+            }
+        });
+        Ok(())
+    })?;
     metrics.func_wrap("gauge-set", |cx: Cx<'_>, (name, labels, value): (String, Vec<String>, f64)| {
         cx.data().metrics.with("gauge", name, labels, |series| {
             if let Series::Gauge(gauge) = series {

@@ -4,6 +4,7 @@ mod columns;
 mod log;
 mod metrics;
 mod types;
+mod wasi;
 
 use wasmtime::component::Linker;
 
@@ -25,5 +26,5 @@ pub(crate) fn add_wasi(
     linker: &mut Linker<GuestState>,
     component: &wasmtime::component::Component,
 ) -> wasmtime::Result<()> {
-    linker.define_unknown_imports_as_traps(component)
+    wasi::add_to_linker(linker, component)
 }

@@ -111,7 +111,8 @@ fn add_rows(types: &mut wasmtime::component::LinkerInstance<'_, GuestState>) -> 
     })?;
     types.func_wrap("[method]batch.event", |cx: Cx<'_>, (_, row): (Lent, u32)| {
         let event = event(lent(&cx)?, row)?;
-        let headers = event.headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let headers =
+            event.headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         Ok((OneEvent { headers, body: Bytes::clone(&event.body) },))
     })
 }

@@ -1,0 +1,180 @@
+//! Builds the guests, and interceptors out of them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use millrace_config::{Diagnostics, Files, MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
+use millrace_core::{
+    Batch, BuildContext, Clock, Destination, Diverted, Event, Interceptor, Metrics, PluginHost, Rejection,
+};
+use millrace_wasm::{WasmHost, factories};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The file of a guest, built once per run of the tests.
+pub fn guest(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let output =
+            Command::new(env!("CARGO")).args(["xtask", "guests"]).current_dir(root()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cargo xtask guests failed:\n{text}");
+    });
+    let path = root().join(format!("target/guests/{name}.wasm"));
+    assert!(path.is_file(), "no {}", path.display());
+    path
+}
+
+/// Stands still at one second after 1970.
+struct StillClock;
+
+impl Clock for StillClock {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1)
+    }
+}
+
+/// A host with a data directory and metrics of its own.
+pub struct Rig {
+    pub host: Arc<WasmHost>,
+    pub metrics: Metrics,
+    pub data: tempfile::TempDir,
+}
+
+/// An interceptor section as text, and how its plugin is declared.
+pub struct Setup {
+    /// What stands between the braces of the interceptor.
+    pub options: &'static str,
+    pub path: PathBuf,
+    pub digest: Option<String>,
+    pub memory_bytes_max: u64,
+    pub call_time_max: Duration,
+    pub instances_max: u32,
+    /// What stands between the braces of `grant`.
+    pub grant: Option<&'static str>,
+}
+
+pub fn setup(name: &str) -> Setup {
+    setup_file(guest(name))
+}
+
+pub fn setup_file(path: PathBuf) -> Setup {
+    Setup {
+        options: "",
+        path,
+        digest: None,
+        memory_bytes_max: 16 << 20,
+        // Generous: other tests share the machine, and only loops may meet the deadline.
+        call_time_max: Duration::from_secs(5),
+        instances_max: 2,
+        grant: None,
+    }
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self { host: Arc::new(WasmHost::new(data.path().join("plugins"))), metrics: Metrics::default(), data }
+    }
+
+    pub fn build(&self, setup: &Setup) -> Result<Arc<dyn Interceptor>, Diagnostics> {
+        self.build_in(setup).0
+    }
+
+    /// As `build`, with the text that spans point into.
+    pub fn build_in(&self, setup: &Setup) -> (Result<Arc<dyn Interceptor>, Diagnostics>, Files) {
+        let grant = setup.grant.unwrap_or_default();
+        let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{ {grant} }}", setup.options);
+        let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
+        assert!(found.is_empty(), "{found:?}");
+        let factory = &factories()[0];
+        let (section, found) = check(&nodes[0], factory.options, factory.open, &files);
+        assert!(found.is_empty(), "{found:?}");
+        let plugin = PluginSpec {
+            name: Spanned::new("guest".into(), Span::default()),
+            path: Spanned::new(setup.path.clone(), Span::default()),
+            digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
+            memory_bytes_max: setup.memory_bytes_max,
+            call_time_max: setup.call_time_max,
+            instances_max: setup.instances_max,
+            log_lines_max: 100,
+            grant: setup.grant.map(|_| nodes[1].clone()),
+            node: nodes[0].clone(),
+        };
+        let cx = BuildContext {
+            agent: "edge".into(),
+            component: "guest".into(),
+            data_dir: self.data.path().to_owned(),
+            generation: 7,
+            clock: Arc::new(StillClock),
+            metrics: self.metrics.clone(),
+            plugins: Arc::new([plugin]),
+            plugin_host: Arc::clone(&self.host) as Arc<dyn PluginHost>,
+        };
+        ((factory.build)(&section, &cx).map(Arc::from), files)
+    }
+
+    pub fn good(&self, setup: &Setup) -> Arc<dyn Interceptor> {
+        self.build(setup).unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    /// The codes of what is wrong, with the reasons.
+    pub fn bad(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        let Err(found) = self.build(setup) else { panic!("it loads") };
+        found.iter().map(|diagnostic| (diagnostic.code, diagnostic.reason.clone())).collect()
+    }
+
+    /// The sum of a plugin counter or gauge: `calls_total`, `faults_total{…kind="trap"}` and so on.
+    pub fn count(&self, name: &str, label: &str) -> u64 {
+        let text = self.metrics.encode().unwrap();
+        let prefix = format!("millrace_plugin_{name}{{");
+        let lines = text.lines().filter(|line| line.starts_with(&prefix) && line.contains(label));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+}
+
+pub fn batch(bodies: &[&str]) -> Batch {
+    Batch::new(bodies.iter().map(|body| Event::new(body.as_bytes().to_vec())).collect())
+}
+
+/// Numbered bodies, of which some are replaced.
+pub fn numbered(count: usize, replaced: &[(usize, &str)]) -> Batch {
+    let mut bodies: Vec<String> = (0..count).map(|row| row.to_string()).collect();
+    for (row, body) in replaced {
+        bodies[*row] = (*body).to_owned();
+    }
+    batch(&bodies.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+pub fn bodies(batch: &Batch) -> Vec<String> {
+    batch.iter().map(|event| String::from_utf8_lossy(&event.body).into_owned()).collect()
+}
+
+/// Body and headers of every event.
+pub fn shown(batch: &Batch) -> Vec<String> {
+    let headers = |event: &Event| -> Vec<String> {
+        event.headers.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    batch
+        .iter()
+        .map(|event| format!("{} [{}]", String::from_utf8_lossy(&event.body), headers(event).join(" ")))
+        .collect()
+}
+
+/// The rejection of a diverted event.
+pub fn rejection(diverted: &Diverted) -> &Rejection {
+    match &diverted.destination {
+        Destination::DeadLetter(rejection) => rejection,
+        Destination::Channel(name) => panic!("routed to {name}"),
+    }
+}
+
+pub fn detail<'a>(rejection: &'a Rejection, name: &str) -> &'a str {
+    rejection.details.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+}
