@@ -91,6 +91,12 @@ impl Expander {
         !self.uses_time && self.names.is_empty()
     }
 
+    /// Whether names of this machine are needed: then [`super::look_up_host_names`] belongs on a thread that
+    /// may block, before the first event.
+    pub fn uses_host_names(&self) -> bool {
+        self.templates.iter().flat_map(Template::pieces).any(|piece| matches!(piece, Piece::Host(_)))
+    }
+
     /// The texts for an event with these headers. `now` should be taken once per batch.
     ///
     /// # Errors

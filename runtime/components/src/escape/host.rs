@@ -48,6 +48,13 @@ impl HostName {
     }
 }
 
+/// Finds all names, so that nothing waits for the resolver afterwards. May block.
+pub fn look_up_host_names() {
+    for name in [HostName::Local, HostName::Ip, HostName::Full] {
+        name.text();
+    }
+}
+
 /// The first address the resolver knows for this machine; an IPv4 one where there is one, as in Flume.
 fn address_of(host: &str) -> IpAddr {
     let found: Vec<IpAddr> =

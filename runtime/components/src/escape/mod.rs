@@ -22,6 +22,7 @@ mod time_rule;
 
 pub use expander::{Expander, Expansion, Unexpandable};
 pub use grouping::{Group, group};
+pub use host::look_up_host_names;
 pub use letter::Letter;
 pub use options::{MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, USE_LOCAL_TIME_STAMP, time_rule};
 pub use template::{Target, Template};

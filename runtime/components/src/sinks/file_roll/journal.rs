@@ -31,6 +31,9 @@ const MAGIC: &str = "file-roll-journal 1";
 /// How journals are called.
 pub const JOURNAL_EXTENSION: &str = "journal";
 
+/// How they are called while they are written for the first time.
+pub const UNNAMED_EXTENSION: &str = "new";
+
 /// A file in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -151,7 +154,7 @@ fn write_new(
         text.push_str(&open_line(*id, entry));
         text.push_str(&format!("confirmed {id} {}\n", entry.confirmed_bytes));
     }
-    let unnamed = path.with_extension("new");
+    let unnamed = path.with_extension(UNNAMED_EXTENSION);
     // A leftover of a failed attempt of this very sink.
     let _removed = fs::remove_file(&unnamed);
     let file = disk.create(&unnamed)?;

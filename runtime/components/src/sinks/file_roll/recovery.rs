@@ -14,7 +14,7 @@ use std::{
 use super::{
     FileRollError,
     disk::Disk,
-    journal::{self, Entry, JOURNAL_EXTENSION},
+    journal::{self, Entry, JOURNAL_EXTENSION, UNNAMED_EXTENSION},
     names,
 };
 
@@ -31,8 +31,14 @@ pub fn recover(folder: &Path, disk: &Disk) -> Result<(), FileRollError> {
     };
     for found in listing {
         let path = found.map_err(FileRollError::io("list", folder))?.path();
-        if path.extension().is_some_and(|extension| extension == JOURNAL_EXTENSION) {
+        let is_called = |name| path.extension().is_some_and(|extension| extension == name);
+        if is_called(JOURNAL_EXTENSION) {
             recover_journal(&path, disk)?;
+        } else if is_called(UNNAMED_EXTENSION)
+            && disk.open(&path).and_then(|file| disk.lock(&file)).unwrap_or(false)
+        {
+            // Its sink ended before the journal had its name, so it had opened no file.
+            disk.remove(&path).map_err(FileRollError::io("remove journal", &path))?;
         }
     }
     Ok(())

@@ -57,13 +57,16 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Sink>, Diagnost
     let settings = Settings::new(section)?;
     let client = settings::client(&settings, section)?;
     let expander = Expander::new(settings.templates.clone(), settings.time_rule.clone());
-    Ok(Box::new(HttpSink { settings, client, expander, clock: Arc::clone(&cx.clock) }))
+    let lacks_host_names = expander.uses_host_names();
+    Ok(Box::new(HttpSink { settings, client, expander, lacks_host_names, clock: Arc::clone(&cx.clock) }))
 }
 
 struct HttpSink {
     settings: Settings,
     client: Client,
     expander: Expander,
+    /// Whether the resolver has still to be asked for names of this machine.
+    lacks_host_names: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -83,6 +86,11 @@ enum Outcome {
 #[async_trait]
 impl Sink for HttpSink {
     async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        if self.lacks_host_names {
+            // Should this fail, they are looked up in place.
+            drop(tokio::task::spawn_blocking(escape::look_up_host_names).await);
+            self.lacks_host_names = false;
+        }
         let (groups, mut refusals) = escape::group(&mut self.expander, batch, self.clock.now());
         for group in &groups {
             let rows: Vec<usize> = group.runs.iter().cloned().flatten().collect();

@@ -2,6 +2,7 @@
 
 mod crash;
 mod failure;
+mod model;
 mod names;
 mod rig;
 mod roll;
