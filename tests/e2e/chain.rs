@@ -1,13 +1,7 @@
 //! Agents in tiers over Avro: a load-balanced pair and a failover group of collectors, one of which goes away in
 //! the middle and comes back.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write,
-    net::TcpListener,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::OpenOptions, io::Write, net::TcpListener, path::Path};
 
 use millrace_tests::{Agent, eventually, json_events, temporary_folder};
 
@@ -62,7 +56,8 @@ fn arrived(folder: &Path) -> [BTreeMap<u64, usize>; 2] {
         let mut seen = BTreeMap::new();
         for event in json_events(&folder.join(format!("{name}-out"))) {
             let body = event["body"].as_str().unwrap();
-            let number: u64 = body.strip_prefix("line ").unwrap().strip_suffix(" ü").unwrap().parse().unwrap();
+            let number: u64 =
+                body.strip_prefix("line ").unwrap().strip_suffix(" ü").unwrap().parse().unwrap();
             assert_eq!(event["headers"]["tier"], "edge é");
             *seen.entry(number).or_default() += 1;
         }
@@ -117,9 +112,14 @@ fn a_load_balanced_pair_delivers_everything_while_one_collector_is_gone() {
 
 #[test]
 fn a_failover_group_uses_the_preferred_collector_and_the_other_only_while_it_is_gone() {
-    let arrived = run(r#"failover "collectors" { sink "second" priority=10; sink "first" priority=5; max-penalty "1s" }"#);
+    let arrived = run(
+        r#"failover "collectors" { sink "second" priority=10; sink "first" priority=5; max-penalty "1s" }"#,
+    );
     println!("{} and {} lines, {} repeats", arrived[0].len(), arrived[1].len(), repeats(&arrived));
-    assert!(arrived[1].keys().copied().take(10_000).eq(0..10_000), "the first third went to the preferred collector");
+    assert!(
+        arrived[1].keys().copied().take(10_000).eq(0..10_000),
+        "the first third went to the preferred collector"
+    );
     assert!(arrived[0].contains_key(&15_000), "the second third went to the other");
     assert!(repeats(&arrived) <= 1000);
 }

@@ -63,7 +63,8 @@ fn ten_different_mistakes_are_named_at_once() {
     let path = folder.path().join("agent.kdl");
     fs::write(&path, TEN_MISTAKES.replace("PLUGIN", &guest("drop-rule").display().to_string())).unwrap();
     let run = |format: &str| {
-        let output = Command::new(binary()).arg("check").arg(&path).args(["--format", format]).output().unwrap();
+        let output =
+            Command::new(binary()).arg("check").arg(&path).args(["--format", format]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -71,14 +72,22 @@ fn ten_different_mistakes_are_named_at_once() {
     println!("{text}");
     let findings: Vec<Value> = serde_json::from_str(&run("json")).unwrap();
     let errors: Vec<&Value> = findings.iter().filter(|finding| finding["severity"] == "error").collect();
-    let places: Vec<(u64, u64)> =
-        errors.iter().map(|error| (error["line"].as_u64().unwrap(), error["column"].as_u64().unwrap())).collect();
+    let places: Vec<(u64, u64)> = errors
+        .iter()
+        .map(|error| (error["line"].as_u64().unwrap(), error["column"].as_u64().unwrap()))
+        .collect();
     assert_eq!(places, EXPECTED.map(|(line, column, _)| (line, column)), "{text}");
     for (error, (line, column, word)) in errors.iter().zip(EXPECTED) {
         let said = format!("{} {}", error["reason"], error["help"]);
         assert!(said.contains(word), "line {line}: {said}");
-        assert!(error["help"].as_str().is_some_and(|help| !help.is_empty()), "line {line} has no help: {error}");
-        assert!(text.contains(&format!("agent.kdl:{line}:{column}")), "line {line} is not in the text:\n{text}");
+        assert!(
+            error["help"].as_str().is_some_and(|help| !help.is_empty()),
+            "line {line} has no help: {error}"
+        );
+        assert!(
+            text.contains(&format!("agent.kdl:{line}:{column}")),
+            "line {line} is not in the text:\n{text}"
+        );
     }
     assert!(!text.contains("warning"), "nothing else is reported:\n{text}");
 }

@@ -19,13 +19,19 @@ fn millrace(arguments: &[&str]) -> Output {
 }
 
 fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands = ["run", "check", "explain", "graph", "status", "reload", "log-level", "completions", "man"];
+    let commands =
+        ["run", "check", "explain", "graph", "status", "reload", "log-level", "completions", "man"];
     for command in commands {
         let help = text(&millrace(&[command, "--help"]));
         assert!(help.contains("Example:\n  millrace "), "{command}: {help}");
@@ -41,7 +47,10 @@ fn misuse_is_exit_code_two_and_a_no_is_one() {
     assert_eq!(millrace(&["check", "/no/such/file.kdl"]).status.code(), Some(1));
     let nobody = millrace(&["status", "--admin", "127.0.0.1:1"]);
     assert_eq!(nobody.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no agent answers on 127.0.0.1:1"), "{nobody:?}");
+    assert!(
+        String::from_utf8_lossy(&nobody.stderr).contains("no agent answers on 127.0.0.1:1"),
+        "{nobody:?}"
+    );
 }
 
 #[test]
@@ -50,7 +59,10 @@ fn the_flow_is_drawn_in_three_ways() {
     let path = folder.path().join("agent.kdl");
     fs::write(&path, CONFIG).unwrap();
     let draw = |format: &str| text(&millrace(&["graph", path.to_str().unwrap(), "--format", format]));
-    assert_eq!(draw("text"), "in (netcat) > timestamp > host -> fast\nfast -> either (failover) { a (null); b (null) }\n");
+    assert_eq!(
+        draw("text"),
+        "in (netcat) > timestamp > host -> fast\nfast -> either (failover) { a (null); b (null) }\n"
+    );
     assert!(draw("dot").contains("\"channel:fast\" -> \"sink:either\""));
     assert!(draw("mermaid").contains("channel_fast --> sink_either"));
 }
@@ -66,7 +78,8 @@ fn a_running_agent_answers_status_reload_and_log_level() {
         millrace(&arguments)
     };
     let status = text(&ask("status", &[]));
-    for word in ["asked", "generation 1", "healthy", "in", "netcat", "running", "either", "failover", "fast"] {
+    for word in ["asked", "generation 1", "healthy", "in", "netcat", "running", "either", "failover", "fast"]
+    {
         assert!(status.contains(word), "{word}: {status}");
     }
     assert_eq!(text(&ask("reload", &[])), "nothing changed; generation 1 runs on\n");
@@ -77,7 +90,10 @@ fn a_running_agent_answers_status_reload_and_log_level() {
     let refused = ask("reload", &[]);
     assert_eq!(refused.status.code(), Some(1));
     let refused = String::from_utf8(refused.stdout).unwrap();
-    assert!(refused.contains("did you mean `netcat`?") && refused.contains("generation 2 runs on"), "{refused}");
+    assert!(
+        refused.contains("did you mean `netcat`?") && refused.contains("generation 2 runs on"),
+        "{refused}"
+    );
     assert!(text(&ask("log-level", &["debug"])).is_empty());
     assert_eq!(text(&ask("log-level", &[])), "debug\n");
     assert_eq!(ask("log-level", &["no=such=filter"]).status.code(), Some(2));
@@ -92,7 +108,11 @@ fn a_page_of_another_site_cannot_reload_the_agent() {
     let agent = Agent::start(folder.path(), "guarded", CONFIG);
     let address = fs::read_to_string(folder.path().join("guarded-data/admin.address")).unwrap();
     let mut stream = std::net::TcpStream::connect(address.trim()).unwrap();
-    stream.write_all(b"POST /api/v1/reload HTTP/1.0\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n\r\n").unwrap();
+    stream
+        .write_all(
+            b"POST /api/v1/reload HTTP/1.0\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\n\r\n",
+        )
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.0 403") || answer.starts_with("HTTP/1.1 403"), "{answer}");

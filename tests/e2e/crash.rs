@@ -39,10 +39,17 @@ fn killed_fifty_times_every_line_is_in_the_files_and_repeats_are_bounded_by_a_ba
         *seen.entry(number.unwrap_or_else(|| panic!("a line nobody wrote: {line:?}"))).or_default() += 1;
     }
     let missing: Vec<u64> = (0..written).filter(|number| !seen.contains_key(number)).collect();
-    assert!(missing.is_empty(), "{} of {written} lines are missing, the first {:?}", missing.len(), missing.first());
+    assert!(
+        missing.is_empty(),
+        "{} of {written} lines are missing, the first {:?}",
+        missing.len(),
+        missing.first()
+    );
     assert_eq!(seen.len() as u64, written, "lines that nobody wrote");
     let repeats: usize = seen.values().map(|count| count - 1).sum();
-    println!("{written} lines, {KILLS} kills, {repeats} repeats in the files (at most {BATCH} per kill are allowed)");
+    println!(
+        "{written} lines, {KILLS} kills, {repeats} repeats in the files (at most {BATCH} per kill are allowed)"
+    );
     assert!(repeats <= KILLS * BATCH);
 }
 

@@ -5,8 +5,11 @@ use std::{fs, path::Path, process::Command};
 use millrace_tests::{Agent, binary, eventually, guest, lines_of, root, temporary_folder};
 
 fn folders() -> Vec<std::path::PathBuf> {
-    let mut folders: Vec<_> =
-        fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<_> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
     folders
 }
@@ -17,7 +20,12 @@ fn every_example_passes_the_check() {
     for folder in folders() {
         let output = Command::new(binary()).arg("check").arg(folder.join("agent.kdl")).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}: {text}{}", folder.display(), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}: {text}{}",
+            folder.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
@@ -36,8 +44,13 @@ fn every_example_with_an_expectation_meets_it() {
 fn run(example: &Path) {
     let folder = temporary_folder();
     let config = fs::read_to_string(example.join("agent.kdl")).unwrap();
-    assert!(config.contains("\"../../target/guests/"), "{}: plugins are found from the example", example.display());
-    let here = |text: &str| text.replace("../../target/guests", &root().join("target/guests").display().to_string());
+    assert!(
+        config.contains("\"../../target/guests/"),
+        "{}: plugins are found from the example",
+        example.display()
+    );
+    let here =
+        |text: &str| text.replace("../../target/guests", &root().join("target/guests").display().to_string());
     fs::create_dir(folder.path().join("input")).unwrap();
     for entry in fs::read_dir(example.join("input")).unwrap() {
         let path = entry.unwrap().path();
@@ -50,7 +63,9 @@ fn run(example: &Path) {
         let path = entry.unwrap().path();
         let wanted: Vec<String> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
         let output = folder.path().join("output").join(path.file_stem().unwrap());
-        eventually(&format!("{} is written:\n{}", path.display(), agent.log()), || lines_of(&output).len() >= wanted.len());
+        eventually(&format!("{} is written:\n{}", path.display(), agent.log()), || {
+            lines_of(&output).len() >= wanted.len()
+        });
         assert_eq!(lines_of(&output), wanted, "{}", path.display());
     }
     agent.signal("TERM");

@@ -49,17 +49,22 @@ fn run(plugin: &str, lines: &[String]) -> (Vec<String>, Vec<Value>, f64) {
     stream.write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
     let healthy = "healthy\n".repeat(50_000);
     beside.write_all(healthy.as_bytes()).unwrap();
-    eventually("the healthy source has delivered", || agent.metric("sink_events_delivered", "null") == 50_000);
+    eventually("the healthy source has delivered", || {
+        agent.metric("sink_events_delivered", "null") == 50_000
+    });
     let rate = 50_000.0 / begun.elapsed().as_secs_f64();
     eventually("every line is somewhere", || {
-        agent.metric("sink_events_delivered", "out") + agent.metric("sink_events_delivered", "letters") == lines.len() as u64
+        agent.metric("sink_events_delivered", "out") + agent.metric("sink_events_delivered", "letters")
+            == lines.len() as u64
     });
     assert!(agent.stop().success());
     (lines_of(&folder.join("good")), json_events(&folder.join("letters")), rate)
 }
 
 fn one_poison_in(count: usize) -> Vec<String> {
-    (0..count).map(|number| if number == count / 3 { "poison".into() } else { format!("line {number}") }).collect()
+    (0..count)
+        .map(|number| if number == count / 3 { "poison".into() } else { format!("line {number}") })
+        .collect()
 }
 
 fn check(plugin: &str, fault: &str) {
@@ -72,7 +77,10 @@ fn check(plugin: &str, fault: &str) {
     assert_eq!(letters[0]["body"], "poison");
     assert_eq!(headers["dead-letter.component"], "in/guest");
     assert_eq!(headers["dead-letter.plugin"], "guest");
-    assert!(headers["dead-letter.digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{headers}");
+    assert!(
+        headers["dead-letter.digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")),
+        "{headers}"
+    );
     let reason = headers["dead-letter.reason"].as_str().unwrap();
     assert!(reason.contains(fault), "{plugin}: {reason}");
     println!("{plugin}: {reason}; the healthy source beside it: {rate:.0} events/s");

@@ -35,11 +35,7 @@ fn line(connection: &str, sequence: u64) -> String {
 fn config(folder: &Path, round: u64, plugin: &Path) -> String {
     let rule = if round % 2 == 0 { "rule-a" } else { "rule-b" };
     let count = if round % 4 < 2 { 50_000 } else { 40_000 };
-    let extra = if round % 3 == 1 {
-        r#"netcat "extra" channel="fast" { listen "127.0.0.1:0" }"#
-    } else {
-        ""
-    };
+    let extra = if round % 3 == 1 { r#"netcat "extra" channel="fast" { listen "127.0.0.1:0" }"# } else { "" };
     format!(
         r#"
 plugins {{ drop-rule path="{plugin}" }}
@@ -66,7 +62,8 @@ fn reloads_under_load_lose_repeat_and_reorder_nothing() {
     fs::copy(guest("drop-rule"), &plugin).unwrap();
     let agent = Agent::start(folder.path(), "load", &config(folder.path(), 0, &plugin));
     let address = agent.address("in");
-    let senders: Vec<_> = (0..CONNECTIONS).map(|id| thread::spawn(move || send(address, &format!("c{id}")))).collect();
+    let senders: Vec<_> =
+        (0..CONNECTIONS).map(|id| thread::spawn(move || send(address, &format!("c{id}")))).collect();
     let running = Arc::new(AtomicBool::new(true));
     let knocked = Arc::new(AtomicU64::new(0));
     let knocker = thread::spawn({
@@ -76,7 +73,11 @@ fn reloads_under_load_lose_repeat_and_reorder_nothing() {
 
     let begun = Instant::now();
     for round in 1..=RELOADS {
-        wait_until(begun + Duration::from_secs(SECONDS) * u32::try_from(round).unwrap() / u32::try_from(RELOADS + 1).unwrap());
+        wait_until(
+            begun
+                + Duration::from_secs(SECONDS) * u32::try_from(round).unwrap()
+                    / u32::try_from(RELOADS + 1).unwrap(),
+        );
         if round % 5 == 0 {
             refused_reloads(&agent, folder.path(), round, &plugin);
         }
@@ -86,9 +87,11 @@ fn reloads_under_load_lose_repeat_and_reorder_nothing() {
         Agent::write_config(folder.path(), "load", &config(folder.path(), round, &plugin));
         let report = agent.reload();
         assert_eq!(report["outcome"], "applied", "{report:#}");
-        let swapped = report["changes"].as_array().unwrap().iter().any(|change| {
-            change["name"] == "in/drop-rule" && change["action"] == "swap"
-        });
+        let swapped = report["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|change| change["name"] == "in/drop-rule" && change["action"] == "swap");
         assert!(swapped, "{report:#}");
     }
     for sender in senders {
@@ -170,7 +173,10 @@ fn verify(lines: &[String], knocks: u64) {
         let (connection, sequence) = (words.next().unwrap(), words.next().unwrap().parse::<u64>().unwrap());
         if connection != "knock" {
             // Repeated or reordered lines of one connection would not ascend.
-            assert!(order.insert(connection, sequence).is_none_or(|last| last < sequence), "{line} is out of order");
+            assert!(
+                order.insert(connection, sequence).is_none_or(|last| last < sequence),
+                "{line} is out of order"
+            );
         }
         next.entry(connection).or_default().push(sequence);
     }
@@ -180,7 +186,8 @@ fn verify(lines: &[String], knocks: u64) {
     assert_eq!(next.len() as u64, CONNECTIONS);
     for (connection, sequences) in next {
         let kept: Vec<u64> = sequences.iter().copied().filter(|sequence| sequence % 10 != 0).collect();
-        let wanted: Vec<u64> = (0..RATE / CONNECTIONS * SECONDS).filter(|sequence| sequence % 10 != 0).collect();
+        let wanted: Vec<u64> =
+            (0..RATE / CONNECTIONS * SECONDS).filter(|sequence| sequence % 10 != 0).collect();
         assert!(kept == wanted, "{connection}: {} of {} untagged lines", kept.len(), wanted.len());
         rules_took_turns(connection, &sequences);
     }

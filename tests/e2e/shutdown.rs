@@ -1,9 +1,6 @@
 //! Stopping: a gentle stop empties what would be lost, a second signal does not wait, input that ends ends the agent.
 
-use std::{
-    io::Write,
-    net::TcpStream,
-};
+use std::{io::Write, net::TcpStream};
 
 use millrace_tests::{Agent, eventually, lines_of, temporary_folder};
 

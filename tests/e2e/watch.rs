@@ -56,11 +56,13 @@ fn changes_of_configuration_include_and_plugin_are_live_within_two_seconds() {
     let took = next_generation(&agent, || fs::write(folder.join("sinks.kdl"), sinks(20)).unwrap());
     assert!(took < LIVE_WITHIN, "include: {took:?}");
     // Not renamed into place but written over, as some tools do.
-    let took = next_generation(&agent, || drop(fs::copy(guest("redact"), folder.join("rule-new.wasm")).and_then(|_| {
-        let mut bytes = fs::read(guest("drop-rule"))?;
-        bytes.extend([0, 3, 2, b'v', b'2']);
-        fs::write(folder.join("rule.wasm"), bytes)
-    })));
+    let took = next_generation(&agent, || {
+        drop(fs::copy(guest("redact"), folder.join("rule-new.wasm")).and_then(|_| {
+            let mut bytes = fs::read(guest("drop-rule"))?;
+            bytes.extend([0, 3, 2, b'v', b'2']);
+            fs::write(folder.join("rule.wasm"), bytes)
+        }))
+    });
     assert!(took < LIVE_WITHIN, "plugin: {took:?}");
     let interceptor = &agent.status()["sources"][0]["interceptors"][0];
     assert_eq!(interceptor["generation"], 3);

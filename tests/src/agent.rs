@@ -91,10 +91,13 @@ impl Agent {
         let head = if kdl.trim_start().starts_with("agent ") {
             String::new()
         } else {
-            format!("agent {name:?} {{ data-dir {data:?}; admin listen=\"127.0.0.1:0\"; watch #false; shutdown deadline=\"20s\" }}\n")
+            format!(
+                "agent {name:?} {{ data-dir {data:?}; admin listen=\"127.0.0.1:0\"; watch #false; shutdown deadline=\"20s\" }}\n"
+            )
         };
         let fresh = folder.join(format!("{name}.kdl.new"));
-        let written = fs::write(&fresh, head + kdl).and_then(|()| fs::rename(&fresh, folder.join(format!("{name}.kdl"))));
+        let written = fs::write(&fresh, head + kdl)
+            .and_then(|()| fs::rename(&fresh, folder.join(format!("{name}.kdl"))));
         assert!(written.is_ok(), "cannot write the configuration: {written:?}");
     }
 
@@ -160,7 +163,8 @@ impl Agent {
     /// # Panics
     /// There is no answer.
     pub fn reload(&self) -> Value {
-        let answer = self.request("POST", "/api/v1/reload").and_then(|(_, body)| serde_json::from_str(&body).ok());
+        let answer =
+            self.request("POST", "/api/v1/reload").and_then(|(_, body)| serde_json::from_str(&body).ok());
         match answer {
             Some(report) => report,
             None => unreachable!("no answer to a reload:\n{}", self.log()),

@@ -38,7 +38,9 @@ pub fn binary() -> &'static Path {
 /// A plugin of `examples/` or `tests/guests/`, built from its source.
 pub fn guest(name: &str) -> PathBuf {
     static GUESTS: OnceLock<()> = OnceLock::new();
-    GUESTS.get_or_init(|| cargo(&["run", "--quiet", "--release", "--package", "millrace-xtask", "--", "guests"]));
+    GUESTS.get_or_init(|| {
+        cargo(&["run", "--quiet", "--release", "--package", "millrace-xtask", "--", "guests"])
+    });
     let path = root().join("target/guests").join(format!("{name}.wasm"));
     assert!(path.exists(), "there is no guest {name}");
     path

@@ -8,9 +8,11 @@
 #![deny(missing_docs)]
 
 mod factories;
+mod file;
 mod keep_alive;
 mod memory;
 mod room;
 
 pub use factories::factories;
+pub use file::{FileChannel, FileOptions};
 pub use memory::{MemoryChannel, MemoryOptions};

@@ -13,3 +13,5 @@ pub mod sinks;
 pub mod sources;
 
 mod charset;
+#[cfg(test)]
+mod examples;

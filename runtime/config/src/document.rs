@@ -238,7 +238,7 @@ mod tests {
                     let pattern = format!("{first}{second}{third}");
                     let text = pattern.repeat(8000 / pattern.len());
                     let document = parse_on(2 << 20, FileId::default(), &text, &expander);
-                    assert!(document.found.iter().count() <= 60, "{pattern:?}");
+                    assert!(document.is_whole || document.found.has_errors(), "{pattern:?}");
                 }
             }
         }

@@ -133,10 +133,11 @@ impl Expander<'_> {
 
 /// `${HOME}` looks as if the shell's way was meant.
 fn warn_about_shell_style(inner: &str, span: Span, found: &mut Diagnostics) {
-    let Some(name) = inner.split_once('}').map(|(name, _)| name) else { return };
-    let is_variable = name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.len() > 1
-        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let end = inner.find(|c| !letter(c)).unwrap_or(inner.len());
+    let (name, after) = inner.split_at(end);
+    let is_variable =
+        name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) && after.starts_with('}');
     if is_variable {
         found.push(
             Diagnostic::warning("config::expansion", span, format!("`${{{name}}}` is not expanded"))

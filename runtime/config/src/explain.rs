@@ -33,7 +33,7 @@ pub fn explain_text(what: &Explained<'_>, colour: bool, width: usize) -> String 
     if let Some(example) = what.example {
         text.push_str(&format!("\n{}\n", bold("Example")));
         for row in example.trim_end().lines() {
-            text.push_str(&format!("  {row}").trim_end().to_owned());
+            text.push_str(format!("  {row}").trim_end());
             text.push('\n');
         }
     }

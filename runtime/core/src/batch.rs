@@ -22,6 +22,7 @@ pub struct Batch {
     size: OnceLock<usize>,
     diverted: Vec<Diverted>,
     position: Option<PositionUpdate>,
+    formed_at: Option<u64>,
 }
 
 /// An event that an interceptor sent somewhere else than the selector would.
@@ -122,7 +123,8 @@ impl Batch {
     pub fn map_events(mut self, change: impl FnOnce(Vec<Event>) -> Vec<Event>) -> Self {
         let diverted = std::mem::take(&mut self.diverted);
         let position = self.position.take();
-        Self { diverted, position, ..Self::new(change(self.into_events())) }
+        let formed_at = self.formed_at;
+        Self { diverted, position, formed_at, ..Self::new(change(self.into_events())) }
     }
 
     /// Keeps the events for which `keep` says so. Nothing is moved while all are kept.
@@ -162,11 +164,11 @@ impl Batch {
         let end = (self.range.start + rows.end).min(self.range.end);
         let start = (self.range.start + rows.start).min(end);
         let size = if (start..end) == self.range { self.size.clone() } else { OnceLock::new() };
-        Self::over(start..end, Arc::clone(&self.events), size)
+        Self { formed_at: self.formed_at, ..Self::over(start..end, Arc::clone(&self.events), size) }
     }
 
     fn over(range: Range<usize>, events: Arc<Vec<Event>>, size: OnceLock<usize>) -> Self {
-        Self { events, range, size, diverted: Vec::new(), position: None }
+        Self { events, range, size, diverted: Vec::new(), position: None, formed_at: None }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
@@ -196,6 +198,17 @@ impl Batch {
     pub fn with_position(mut self, position: PositionUpdate) -> Self {
         self.position = Some(position);
         self
+    }
+
+    /// When the batch was formed, in nanoseconds since 1970, if somebody noted it: it stays the same however often
+    /// the batch is tried again.
+    pub fn formed_at(&self) -> Option<u64> {
+        self.formed_at
+    }
+
+    /// Notes when the batch was formed, unless it is known already.
+    pub fn note_formed_at(&mut self, unix_nanos: impl FnOnce() -> u64) {
+        self.formed_at.get_or_insert_with(unix_nanos);
     }
 
     /// Events that go elsewhere.

@@ -1,1 +1,43 @@
+//! The plugin host: WebAssembly components as interceptors, run by wasmtime.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `plugin_host`, `factory`, `config_json` | what the engine and the registry see |
+//! | `component`, `imports`, `signature`, `grants`, `inspect` | from a file to something checked |
+//! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
+//! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
+//! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
+//! | `edits` | from an answer to a changed batch: check everything, then apply |
+//! | `interceptor`, `rescue`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `metrics` | what is counted about each plugin |
+//!
+//! This is the only crate that names wasmtime.
+#![deny(missing_docs)]
 
+mod bindings;
+mod cache;
+mod component;
+mod config_json;
+mod edits;
+mod engine;
+mod error;
+mod factory;
+mod grants;
+mod host;
+mod imports;
+mod inspect;
+mod instance;
+mod interceptor;
+mod lanes;
+mod metrics;
+mod off_worker;
+mod plugin_host;
+mod rescue;
+mod signature;
+mod state;
+mod ticker;
+
+pub use error::HostError;
+pub use factory::factories;
+pub use inspect::{InspectedImport, Inspection};
+pub use plugin_host::WasmHost;

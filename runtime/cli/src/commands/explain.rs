@@ -74,8 +74,18 @@ macro_rules! topics_of {
 fn topics(types: &Registry) -> Vec<Topic> {
     let block = |name, summary, options, example| Topic { role: "block", name, summary, options, example };
     let mut topics = vec![
-        block("agent", "The agent itself: its name, its data, its admin server", AGENT_OPTIONS, "agent \"edge-01\" { data-dir \"/var/lib/millrace\" }"),
-        block("plugins", "A plugin: its file, its limits, its grants", PLUGIN_OPTIONS, "plugins { redact path=\"plugins/redact.wasm\" }"),
+        block(
+            "agent",
+            "The agent itself: its name, its data, its admin server",
+            AGENT_OPTIONS,
+            "agent \"edge-01\" { data-dir \"/var/lib/millrace\" }",
+        ),
+        block(
+            "plugins",
+            "A plugin: its file, its limits, its grants",
+            PLUGIN_OPTIONS,
+            "plugins { redact path=\"plugins/redact.wasm\" }",
+        ),
         block("sink-options", "What every sink and sink group has besides its own options", SINK_OPTIONS, ""),
     ];
     topics_of!(topics, "source", types.sources);

@@ -16,7 +16,8 @@ pub(crate) fn plugin(options: &PluginOptions) -> anyhow::Result<Answer> {
 }
 
 fn inspect(options: &InspectOptions) -> anyhow::Result<Answer> {
-    let wasm = std::fs::read(&options.file).with_context(|| format!("cannot read {}", options.file.display()))?;
+    let wasm =
+        std::fs::read(&options.file).with_context(|| format!("cannot read {}", options.file.display()))?;
     // Nothing is kept: looking at a plugin leaves no trace.
     let cache = std::env::temp_dir().join(format!("millrace-inspect-{}", std::process::id()));
     let inspection = WasmHost::new(&cache).inspect(&wasm);
@@ -42,7 +43,8 @@ fn text(inspection: &Inspection) -> String {
         format!("role     {}", inspection.role.unwrap_or("none that this agent knows")),
     ];
     for import in &inspection.imports {
-        let refused = import.refused.as_ref().map_or_else(String::new, |reason| format!("  REFUSED: {reason}"));
+        let refused =
+            import.refused.as_ref().map_or_else(String::new, |reason| format!("  REFUSED: {reason}"));
         lines.push(format!("imports  {}{refused}", import.name));
         if let Some(grant) = &import.grant {
             lines.push(format!("         grant it with: {grant}"));
@@ -60,9 +62,7 @@ fn text(inspection: &Inspection) -> String {
 }
 
 fn json(inspection: &Inspection) -> serde_json::Value {
-    let import = |import: &millrace_wasm::InspectedImport| {
-        json!({ "name": import.name, "refused": import.refused, "grant": import.grant })
-    };
+    let import = |import: &millrace_wasm::InspectedImport| json!({ "name": import.name, "refused": import.refused, "grant": import.grant });
     json!({
         "digest": inspection.digest,
         "bytes": inspection.bytes,

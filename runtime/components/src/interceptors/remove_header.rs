@@ -67,7 +67,9 @@ impl Interceptor for RemoveHeaderInterceptor {
             self.names.iter().any(|known| known == name)
                 || self.matching.as_ref().is_some_and(|matching| matching.is_match(name))
         };
-        batch.change_headers(|headers| drop(headers.remove_if(unwanted)));
+        batch.change_headers(|headers| {
+            headers.remove_if(unwanted);
+        });
         Ok(batch)
     }
 }

@@ -31,7 +31,7 @@ fn places(names: &[Spanned<String>], cx: &SelectorContext, found: &mut Diagnosti
 
 fn no_channel(name: &Spanned<String>, known: &[String]) -> Diagnostic {
     let reason = format!("there is no channel `{}`", name.value);
-    let finding = Diagnostic::error("engine::unknown-channel", name.span, reason).label("not a channel");
+    let finding = Diagnostic::error("config::unknown-channel", name.span, reason).label("not defined");
     if known.is_empty() {
         return finding.help("declare it in the `channels` block");
     }

@@ -20,6 +20,8 @@ use braces::Open;
 
 /// Blocks within blocks; configurations need about six.
 pub(crate) const DEPTH_MAX: usize = 32;
+/// Values and properties of one node; the parser's time grows with their square.
+const WORDS_MAX: usize = 10_000;
 /// Slips after which a text is taken for something other than KDL.
 pub(crate) const SLIPS_MAX: usize = 40;
 
@@ -66,6 +68,8 @@ struct Scanner<'a> {
     line_start: usize,
     before: Before,
     blocks: Vec<Open>,
+    /// Values and properties of the current node so far.
+    words: usize,
     /// A `/-` whose victim has not come yet.
     slashdash: Option<usize>,
     /// Open `[`, which KDL does not have.
@@ -82,6 +86,7 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan {
         line_start: 0,
         before: Before::Start,
         blocks: Vec::new(),
+        words: 0,
         slashdash: None,
         lists: 0,
         scan: Scan::default(),
@@ -152,6 +157,12 @@ impl Scanner<'_> {
     fn read_word(&mut self, end: usize) {
         self.slashdash = None;
         self.separate();
+        self.words = if self.before == Before::Start { 0 } else { self.words + 1 };
+        if self.words > WORDS_MAX {
+            let reason = format!("more than {WORDS_MAX} values on one node");
+            let finding = self.finding("config::too-many", self.at..end, reason).label("one too many");
+            self.give_up(finding);
+        }
         self.before = match self.before {
             Before::Start | Before::Block => Before::Name,
             Before::Name | Before::Value | Before::Property => Before::Value,

@@ -38,7 +38,8 @@ impl Pattern {
         let mut parts = Vec::new();
         for component in pattern.components() {
             let text = component.as_os_str().to_string_lossy();
-            let is_glob = matches!(component, Component::Normal(_)) && text.contains(['*', '?', '[', '{', '\\']);
+            let is_glob =
+                matches!(component, Component::Normal(_)) && text.contains(['*', '?', '[', '{', '\\']);
             match (is_glob, text.as_ref()) {
                 (true, "**") => parts.push(Part::AnyDirectories),
                 (true, text) => parts.push(Part::Glob(compile(text)?)),
@@ -200,13 +201,10 @@ mod tests {
         let root = root.path();
         assert_eq!(matches(root, &["*.log"], &[]), ["a.log"]);
         assert_eq!(matches(root, &["*/b.log"], &[]), ["x/b.log", "x2/b.log"]);
-        assert_eq!(matches(root, &["**/*.log"], &[]), [
-            "a.log",
-            "x/b.log",
-            "x/y/c.log",
-            "x/y/z/d.log",
-            "x2/b.log"
-        ]);
+        assert_eq!(
+            matches(root, &["**/*.log"], &[]),
+            ["a.log", "x/b.log", "x/y/c.log", "x/y/z/d.log", "x2/b.log"]
+        );
         assert_eq!(matches(root, &["x/**/c.*"], &["*.txt"]), ["x/y/c.log"]);
         assert_eq!(matches(root, &["{a,q}.log*"], &["**/*.gz"]), ["a.log"]);
         assert_eq!(matches(root, &["x/loop/a.log"], &[]), ["x/loop/a.log"]);

@@ -12,13 +12,16 @@ use tokio::time::Instant;
 
 use super::{
     block::{BLOCK_BYTES, BlockPool},
-    content::Content,
     filling::Filling,
+    fingerprint::{HEAD_BYTES_MAX, Trace, WINDOW_BYTES_MAX},
     frame::{Flush, LineEnd},
-    identity::{FileId, Stamp, Trace, WINDOW_BYTES_MAX},
     options::Settings,
     position::Position,
 };
+use crate::sources::files::{Content, FileId, Stamp};
+
+/// How much of a file's beginning is kept to tell quickly that another one differs.
+const BEGINNING_BYTES: usize = 64;
 
 /// A file that is being read.
 pub(super) struct TailFile {
@@ -34,9 +37,12 @@ pub(super) struct TailFile {
     finished: bool,
     /// Goes up when the file starts over.
     pub(super) generation: u64,
+    /// The offset it had before it started over.
+    pub(super) offset_before: u64,
     trace: Trace,
     block: Option<Block>,
     skip_nuls: bool,
+    beginning: Vec<u8>,
     /// When it last grew, or was found.
     pub(super) changed_at: Instant,
     /// Since when no name leads to it.
@@ -94,9 +100,11 @@ impl TailFile {
             mid_line: false,
             finished: false,
             generation: 0,
+            offset_before: 0,
             trace: Trace::default(),
             block: None,
             skip_nuls: false,
+            beginning: Vec::new(),
             changed_at: Instant::now(),
             gone: None,
             unlinked: false,
@@ -122,12 +130,14 @@ impl TailFile {
     /// Starts over in a file that held something else before; what a writer with a stale offset leaves at its
     /// beginning, a hole, is no content.
     pub(super) fn start_over(&mut self) {
+        self.offset_before = self.offset;
         self.offset = 0;
         self.mid_line = false;
         self.generation += 1;
         self.trace = Trace::default();
         self.block = None;
         self.skip_nuls = true;
+        self.beginning.clear();
         self.has_partial = false;
     }
 
@@ -234,40 +244,53 @@ impl TailFile {
 
     /// Whether another file may be a copy of this one: all of it that can be compared is equal.
     pub(super) fn resembles(&mut self, other: &mut Content, other_size: u64) -> io::Result<bool> {
-        let Some(mine) = &mut self.content else { return Ok(false) };
-        let head = self.trace.head();
-        if head.is_empty() {
+        let compared = if other.is_compressed() { u64::MAX } else { other_size.min(self.stamp.size) };
+        let start_length = usize::try_from(compared).unwrap_or(BEGINNING_BYTES).min(BEGINNING_BYTES);
+        let their_start = other.read_exactly(0, start_length)?;
+        if self.beginning.len() < BEGINNING_BYTES {
+            self.beginning = self.open()?.read_exactly(0, BEGINNING_BYTES)?;
+        }
+        if self.stamp.size == 0 || their_start.is_empty() || !self.beginning.starts_with(&their_start) {
             return Ok(false);
         }
-        let theirs = other.read_exactly(0, head.len())?;
-        if theirs.is_empty() || !head.starts_with(&theirs) {
+        let head_length = usize::try_from(compared).unwrap_or(HEAD_BYTES_MAX).min(HEAD_BYTES_MAX);
+        let mine = self.open()?;
+        let their_head = other.read_exactly(0, head_length)?;
+        if mine.read_exactly(0, their_head.len())? != their_head {
             return Ok(false);
         }
         if other.is_compressed() || mine.is_compressed() {
             return Ok(true);
         }
-        let compared = other_size.min(self.stamp.size);
         let from = compared.saturating_sub(WINDOW_BYTES_MAX as u64);
         let length = usize::try_from(compared - from).unwrap_or(WINDOW_BYTES_MAX);
         Ok(other.read_exactly(from, length)? == mine.read_exactly(from, length)?)
     }
 
-    fn read(&mut self, wanted: usize, pool: &BlockPool) -> io::Result<Read> {
-        let content = match &mut self.content {
-            Some(content) => content,
-            None => {
+    /// The content, opened again if the file was closed.
+    fn open(&mut self) -> io::Result<&mut Content> {
+        match &mut self.content {
+            Some(content) => Ok(content),
+            closed => {
                 let (content, metadata) = Content::open(&self.path)?;
                 if FileId::of(&metadata) != self.id {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its name"));
                 }
-                self.content.insert(content)
+                Ok(closed.insert(content))
             }
-        };
+        }
+    }
+
+    fn read(&mut self, wanted: usize, pool: &BlockPool) -> io::Result<Read> {
+        self.open()?;
+        let Some(content) = &mut self.content else { return Ok(Read::AtEnd) };
         let window = self.trace.window();
         let base = self.offset - window.len() as u64;
         // One more than there is, so that a short read tells the end.
         let there = match content {
-            Content::Plain(_) => usize::try_from(self.stamp.size.saturating_sub(self.offset)).unwrap_or(wanted),
+            Content::Plain(_) => {
+                usize::try_from(self.stamp.size.saturating_sub(self.offset)).unwrap_or(wanted)
+            }
             Content::Gzip(_) => wanted,
         };
         let wanted = wanted.min(there.max(255) + 1);
@@ -301,7 +324,9 @@ impl TailFile {
                 let body = if settings.encoding.is_some() { decode(settings, &body, offset) } else { body };
                 let headers = match (settings.byte_offset_header, frame.continued) {
                     (false, false) => self.headers.clone(),
-                    (with_offset, continued) => special_headers(&self.headers, with_offset.then_some(offset), continued),
+                    (with_offset, continued) => {
+                        special_headers(&self.headers, with_offset.then_some(offset), continued)
+                    }
                 };
                 filling.push(Event { headers, body });
             }

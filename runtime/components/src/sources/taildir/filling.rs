@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use millrace_core::Event;
 
-use super::{identity::FileId, options::Settings};
+use super::options::Settings;
+use crate::sources::files::FileId;
 
 /// Events of one or several files, up to the limits of a batch.
 pub(super) struct Filling {
@@ -50,7 +51,7 @@ impl Filling {
     #[inline]
     pub(super) fn push(&mut self, event: Event) {
         if self.events.capacity() == 0 {
-            self.events.reserve(self.events_max.min(1024));
+            self.events.reserve(self.events_max.min(4096));
         }
         self.bytes += event.body.len();
         self.events.push(event);

@@ -135,7 +135,7 @@ impl Framing {
             return None;
         }
         if mid_line && self.long_lines == LongLines::Truncate {
-            return Some(self.discard(data));
+            return self.discard(data);
         }
         match &self.multiline {
             Some(multiline) if !mid_line => self.next_lines(multiline, data, flush),
@@ -172,12 +172,12 @@ impl Framing {
     }
 
     /// Drops the rest of a line that was truncated, as far as it is there.
-    fn discard(&self, data: &[u8]) -> Frame {
+    fn discard(&self, data: &[u8]) -> Option<Frame> {
         let (consumed, mid_line) = match self.line_end.find(data) {
             Some((_, next)) => (next, false),
             None => (data.len() - data.len() % self.line_end.width(), true),
         };
-        Frame { body: None, continued: true, consumed, mid_line }
+        (consumed > 0).then_some(Frame { body: None, continued: true, consumed, mid_line })
     }
 
     fn next_lines(&self, multiline: &Multiline, data: &[u8], flush: Flush) -> Option<Frame> {

@@ -34,7 +34,10 @@ fn cut(framing: &Framing, data: &[u8], flush: Flush) -> (Vec<String>, String) {
 
 fn expect(framing: &Framing, data: &str, flush: Flush, bodies: &[&str], left: &str) {
     let (found, rest) = cut(framing, data.as_bytes(), flush);
-    assert_eq!((found.iter().map(String::as_str).collect::<Vec<_>>(), rest.as_str()), (bodies.to_vec(), left));
+    assert_eq!(
+        (found.iter().map(String::as_str).collect::<Vec<_>>(), rest.as_str()),
+        (bodies.to_vec(), left)
+    );
 }
 
 #[test]

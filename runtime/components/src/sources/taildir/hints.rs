@@ -37,7 +37,9 @@ impl Hints {
             match event.map(|event| event.kind) {
                 // Our own opening and reading must not wake us.
                 Ok(EventKind::Access(kind)) if kind != AccessKind::Close(AccessMode::Write) => return,
-                Ok(EventKind::Access(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))) => {}
+                Ok(
+                    EventKind::Access(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)),
+                ) => {}
                 Ok(_) | Err(_) => names_changed.store(true, Ordering::Release),
             }
             changed.notify_one();

@@ -4,20 +4,16 @@
 //! Bounded: gone files by age and number, former contents likewise. A file that is there is never forgotten,
 //! however old it is.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::Path,
-};
+use std::{collections::HashMap, io, path::Path};
 
 use bytes::Bytes;
 use millrace_core::Positions;
 
 use super::{
-    content::{Content, has_gzip_name},
-    identity::{FileId, Fingerprint, HEAD_BYTES_MAX, hash},
+    fingerprint::{Fingerprint, HEAD_BYTES_MAX, hash},
     position::{Position, STARTED_KEY, is_retired_key},
 };
+use crate::sources::files::{Content, FileId, has_gzip_name};
 
 const GONE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 const GONE_FILES_MAX: usize = 10_000;

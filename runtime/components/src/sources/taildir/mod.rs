@@ -7,9 +7,9 @@
 //! | module | holds |
 //! |---|---|
 //! | `discovery`, `hints` | which paths there are; when to look again |
-//! | `identity`, `position`, `known` | which file is which, stored and remembered |
+//! | `fingerprint`, `position`, `known` | which file is which, stored and remembered |
 //! | `scan` | what a path found is: known, copied, written anew, new |
-//! | `content`, `block` | bytes by offset |
+//! | `block` | memory that events are slices of |
 //! | `frame` | where events begin and end |
 //! | `file`, `filling`, `tail` | one file's turn; the batch; all files |
 //!
@@ -32,13 +32,12 @@ use self::{
 };
 
 mod block;
-mod content;
 mod discovery;
 mod file;
 mod filling;
+mod fingerprint;
 mod frame;
 mod hints;
-mod identity;
 mod known;
 mod options;
 mod position;
@@ -111,7 +110,11 @@ impl Run {
     }
 
     /// Delivers one batch while the next is read, as long as there is a next.
-    async fn deliver_and_read(&mut self, mut tail: Tail, mut batch: millrace_core::Batch) -> Result<Tail, SourceError> {
+    async fn deliver_and_read(
+        &mut self,
+        mut tail: Tail,
+        mut batch: millrace_core::Batch,
+    ) -> Result<Tail, SourceError> {
         loop {
             let reading = self.fill(tail);
             let (read, delivered) = tokio::join!(reading, self.cx.processor.accept(batch, &self.cx.shutdown));

@@ -14,21 +14,34 @@ use super::{
 
 /// All options of `taildir`.
 ///
-/// Where they differ from Flume: a batch holds up to 1,000 events of several files instead of 100 of one,
+/// Where they differ from Flume: a batch holds up to 2,000 events of several files instead of 100 of one,
 /// because it never waits to fill and every batch costs one commit; lines have a limit; `poll` is the longest
 /// a change can go unnoticed, not a pause after every round.
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional("path", OptionKind::Paths, "names the files, by globs; `**` stands for directories"),
-    OptionSpec::optional("exclude", OptionKind::Texts, "leaves out files whose name, or path, matches a glob"),
+    OptionSpec::optional(
+        "exclude",
+        OptionKind::Texts,
+        "leaves out files whose name, or path, matches a glob",
+    ),
     OptionSpec::optional("headers", OptionKind::Map, "sets headers on every event"),
-    OptionSpec::optional("group", OptionKind::Blocks(GROUP_OPTIONS), "names further files with headers of their own"),
+    OptionSpec::optional(
+        "group",
+        OptionKind::Blocks(GROUP_OPTIONS),
+        "names further files with headers of their own",
+    ),
     OptionSpec::with_default(
         "start",
         OptionKind::Choice(&["head", "tail"]),
         "head",
         "says where files begin that are there when the source runs for the first time",
     ),
-    OptionSpec::with_default("file-header", OptionKind::Boolean, "#false", "sets a header with the file's path"),
+    OptionSpec::with_default(
+        "file-header",
+        OptionKind::Boolean,
+        "#false",
+        "sets a header with the file's path",
+    ),
     OptionSpec::with_default("file-header-key", OptionKind::Text, "file", "names the header with the path"),
     OptionSpec::with_default(
         "byte-offset-header",
@@ -39,7 +52,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default(
         "batch-size",
         OptionKind::Integer { min: 1, max: 1_000_000 },
-        "1000",
+        "2000",
         "bounds the events of one batch",
     ),
     OptionSpec::with_default("batch-bytes", OptionKind::Size, "1MiB", "bounds the bytes of one batch"),
@@ -51,9 +64,23 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "makes every piece of a cut line an event, later ones with the header `continued`, or drops the rest",
     ),
     OptionSpec::optional("multiline", OptionKind::Block(MULTILINE_OPTIONS), "joins lines into events"),
-    OptionSpec::optional("encoding", OptionKind::Text, "names the encoding to convert to UTF-8; without it bytes pass"),
-    OptionSpec::with_default("poll", OptionKind::Duration, "250ms", "bounds how long a change goes unnoticed"),
-    OptionSpec::with_default("watch", OptionKind::Boolean, "#true", "lets the system tell of changes earlier"),
+    OptionSpec::optional(
+        "encoding",
+        OptionKind::Text,
+        "names the encoding to convert to UTF-8; without it bytes pass",
+    ),
+    OptionSpec::with_default(
+        "poll",
+        OptionKind::Duration,
+        "250ms",
+        "bounds how long a change goes unnoticed",
+    ),
+    OptionSpec::with_default(
+        "watch",
+        OptionKind::Boolean,
+        "#true",
+        "lets the system tell of changes earlier",
+    ),
     OptionSpec::with_default("idle-timeout", OptionKind::Duration, "120s", "closes files that do not grow"),
     OptionSpec::with_default(
         "rotate-wait",
@@ -66,12 +93,20 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         OptionKind::Duration,
         "makes an unfinished last line an event after this time without growth",
     ),
-    OptionSpec::optional("ignore-older", OptionKind::Duration, "leaves out files that did not change for this time"),
+    OptionSpec::optional(
+        "ignore-older",
+        OptionKind::Duration,
+        "leaves out files that did not change for this time",
+    ),
 ];
 
 const GROUP_OPTIONS: &[OptionSpec] = &[
     OptionSpec::required("path", OptionKind::Paths, "names the files of the group, by globs"),
-    OptionSpec::optional("exclude", OptionKind::Texts, "leaves out files whose name, or path, matches a glob"),
+    OptionSpec::optional(
+        "exclude",
+        OptionKind::Texts,
+        "leaves out files whose name, or path, matches a glob",
+    ),
     OptionSpec::optional("headers", OptionKind::Map, "sets headers on the events of the group"),
 ];
 
@@ -153,7 +188,9 @@ impl Settings {
         let settings = Self {
             groups,
             start_at_tail: section.text("start") == "tail",
-            file_header: section.boolean("file-header").then(|| section.text("file-header-key").to_owned().into()),
+            file_header: section
+                .boolean("file-header")
+                .then(|| section.text("file-header-key").to_owned().into()),
             byte_offset_header: section.boolean("byte-offset-header"),
             batch_events_max: section.count("batch-size"),
             batch_bytes_max: bytes(section, "batch-bytes"),
@@ -222,7 +259,8 @@ fn read_encoding(section: &Section, findings: &mut Diagnostics) -> Option<&'stat
     let encoding = Encoding::for_label(name.as_bytes());
     if encoding.is_none() {
         let span = section.span_of("encoding");
-        let finding = Diagnostic::error("taildir::unknown-encoding", span, format!("no encoding is called {name}"));
+        let finding =
+            Diagnostic::error("taildir::unknown-encoding", span, format!("no encoding is called {name}"));
         findings.push(finding.help("for example \"utf-16le\", \"windows-1252\" or \"shift_jis\""));
     }
     encoding
@@ -233,7 +271,11 @@ fn read_multiline(block: &Section, findings: &mut Diagnostics) -> Option<Multili
         let compiled = Regex::new(block.optional_text(option)?);
         compiled
             .map_err(|error| {
-                findings.push(Diagnostic::error("taildir::bad-regex", block.span_of(option), error.to_string()));
+                findings.push(Diagnostic::error(
+                    "taildir::bad-regex",
+                    block.span_of(option),
+                    error.to_string(),
+                ));
             })
             .ok()
     };
@@ -244,7 +286,8 @@ fn read_multiline(block: &Section, findings: &mut Diagnostics) -> Option<Multili
         lines_max: block.count("lines-max"),
     };
     if multiline.start.is_none() && multiline.continuation.is_none() && multiline.end.is_none() {
-        let finding = Diagnostic::error("taildir::no-pattern", block.span(), "no pattern says how lines are joined");
+        let finding =
+            Diagnostic::error("taildir::no-pattern", block.span(), "no pattern says how lines are joined");
         findings.push(finding.help(r##"add `start #"^\d{4}-"#`, `continue #"^\s"#` or `end ";$"`"##));
         return None;
     }

@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::identity::{Fingerprint, Stamp};
+use super::fingerprint::Fingerprint;
+use crate::sources::files::Stamp;
 
 /// Present as soon as the source has run once: files found later are new, whatever `start` says.
 pub(super) const STARTED_KEY: &[u8] = b"s";
@@ -46,7 +47,7 @@ impl Position {
         let path = self.path.as_os_str().as_bytes();
         let mut bytes = Vec::with_capacity(72 + path.len());
         bytes.push(VERSION);
-        bytes.push(u8::from(self.mid_line) * MID_LINE | u8::from(self.finished) * FINISHED);
+        bytes.push(if self.mid_line { MID_LINE } else { 0 } | if self.finished { FINISHED } else { 0 });
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head_length.to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint.head);
@@ -114,7 +115,12 @@ mod tests {
             offset: 1 << 40,
             mid_line: true,
             finished: true,
-            fingerprint: Fingerprint { head_length: 1024, head: [1; 16], window_length: 256, window: [2; 16] },
+            fingerprint: Fingerprint {
+                head_length: 1024,
+                head: [1; 16],
+                window_length: 256,
+                window: [2; 16],
+            },
             stamp: Stamp { size: 5, modified: -6 },
             gone_since: 7,
             path: Path::new("/var/log/ä\u{0}.log").to_owned(),

@@ -15,14 +15,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    content::{Content, has_gzip_name},
-    discovery,
-    file::TailFile,
-    identity::{FileId, Fingerprint, Stamp},
-    position::Position,
-    tail::Tail,
-};
+use super::{discovery, file::TailFile, fingerprint::Fingerprint, position::Position, tail::Tail};
+use crate::sources::files::{Content, FileId, Stamp, has_gzip_name};
 
 /// How long a file is held back that equals another one.
 const HOLD: Duration = Duration::from_secs(2);
@@ -35,8 +29,16 @@ const NAMES_SEARCHED_MAX: usize = 10_000;
 pub(super) struct Held {
     stamp: Stamp,
     since: Instant,
-    /// The file it equals, and its generation then.
-    twin: Option<(FileId, u64)>,
+    twin: Option<Twin>,
+}
+
+/// The file that a held one equals.
+#[derive(Clone, Copy)]
+struct Twin {
+    id: FileId,
+    generation: u64,
+    /// How many bytes of the held file were there to be compared.
+    compared: u64,
 }
 
 /// A file that a pattern led to.
@@ -179,7 +181,8 @@ impl Tail {
             }
         }
         for (id, position) in missing {
-            let is_attached = moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
+            let is_attached =
+                moved.get(&id).is_some_and(|path| self.attach_moved(id, path, &position).is_ok());
             if !is_attached {
                 let gone = Position { gone_since: self.seconds(), ..position };
                 self.changes.push((id.to_key(), Some(gone.encode())));
@@ -194,7 +197,12 @@ impl Tail {
         if FileId::of(&metadata) != id || !position.fingerprint.matches(&mut content, position.offset)? {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
-        let group = self.settings.groups.iter().position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path))).unwrap_or(0);
+        let group = self
+            .settings
+            .groups
+            .iter()
+            .position(|group| group.patterns.iter().any(|pattern| pattern.is_match(&position.path)))
+            .unwrap_or(0);
         let headers = match self.settings.groups.get(group) {
             Some(group) => group.headers_for(&position.path, self.settings.file_header.as_ref()),
             None => millrace_core::Headers::default(),
@@ -212,8 +220,8 @@ impl Tail {
     fn look_for_replaced(&mut self) {
         let mut replaced = Vec::new();
         for (id, file) in &mut self.files {
-            let Some(Ok(metadata)) = file.content.as_ref().map(Content::metadata) else { continue };
-            let stamp = Stamp::of(&metadata);
+            let metadata = file.content.as_ref().and_then(|content| content.metadata().ok());
+            let stamp = metadata.map_or(file.stamp, |metadata| Stamp::of(&metadata));
             if stamp == file.stamp && !file.queued {
                 continue;
             }
@@ -236,6 +244,11 @@ impl Tail {
     fn attach(&mut self, seen: &Seen) -> io::Result<()> {
         let known = self.known.files.get(&seen.id);
         if self.is_too_old(seen) || known.is_some_and(|known| known.finished && known.stamp == seen.stamp) {
+            return Ok(());
+        }
+        if known.is_none() && seen.stamp.size == 0 {
+            // Nothing to read, and no telling yet what it will be.
+            self.awaits_content = true;
             return Ok(());
         }
         let (mut content, metadata) = Content::open(&seen.path)?;
@@ -300,7 +313,6 @@ impl Tail {
             });
         }
         if stamp.size == 0 {
-            // Nothing to read, and no telling yet what it will be.
             return Ok(Decision::Hold);
         }
         if let Some((id, position)) = self.known.find_on_other_device(seen.id)
@@ -328,27 +340,30 @@ impl Tail {
         let new = || Held { stamp, since: Instant::now(), twin: None };
         let held = self.held.entry(seen.id).or_insert_with(new);
         if held.stamp != stamp {
-            *held = new();
+            *held = Held { twin: held.twin, ..new() };
         }
         let held_for = held.since.elapsed();
         if is_compressed && held_for < SETTLE {
             return Ok(Decision::Hold);
         }
-        if let Some((twin, generation)) = held.twin
+        if let Some(twin) = held.twin
             && !is_compressed
-            && self.files.get(&twin).is_some_and(|twin| twin.generation != generation)
+            && let Some(original) = self.files.get(&twin.id)
+            && original.generation == twin.generation + 1
         {
-            // Lines were read from the original that came after the copy was made: the copy has none to give.
+            // Written anew since. Of what equalled it, the original had delivered this much, perhaps more: lines
+            // that came after the copy was made.
             let mut position = empty_position(&seen.path);
-            position.offset = stamp.size;
+            position.offset = twin.compared.min(original.offset_before).min(stamp.size);
             return Ok(Decision::Resume(position, Some(seen.id.to_key())));
         }
         for file in self.files.values_mut() {
-            if !file.resembles(content, stamp.size)? {
+            if !file.resembles(content, stamp.size).unwrap_or(false) {
                 continue;
             }
             if held_for < HOLD.max(self.settings.poll * 4) || file.gone.is_some() {
-                held.twin = Some((file.id, file.generation));
+                let compared = stamp.size.min(file.stamp.size);
+                held.twin = Some(Twin { id: file.id, generation: file.generation, compared });
                 return Ok(Decision::Hold);
             }
             // Nobody writes the same content twice only to compress it: a compressed equal is a copy.

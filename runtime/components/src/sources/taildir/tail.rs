@@ -24,12 +24,12 @@ use super::{
     filling::Filling,
     frame::Flush,
     hints::Hints,
-    identity::{FileId, Stamp},
     known::Known,
     options::Settings,
     position::{Position, STARTED_KEY},
     scan::Held,
 };
+use crate::sources::files::{FileId, Stamp};
 
 /// The files, where they stand, and what is to be stored about them with the next batch.
 pub(super) struct Tail {
@@ -49,6 +49,7 @@ pub(super) struct Tail {
     queue: VecDeque<FileId>,
     file_troubles: BTreeMap<PathBuf, String>,
     reported: BTreeMap<PathBuf, String>,
+    has_told_of_cuts: bool,
     metrics: SourceMetrics,
     health: Health,
     /// Batches made, and of those how many are known to be in the channels.
@@ -75,8 +76,11 @@ impl Tail {
             cx.metrics.read_failures.inc_by(known.damaged as u64);
             tracing::warn!(source = %cx.name, positions = known.damaged, "positions that cannot be read are left out");
         }
-        let changes =
-            if known.has_run { Vec::new() } else { vec![(Bytes::from_static(STARTED_KEY), Some(Bytes::new()))] };
+        let changes = if known.has_run {
+            Vec::new()
+        } else {
+            vec![(Bytes::from_static(STARTED_KEY), Some(Bytes::new()))]
+        };
         Self {
             settings,
             known,
@@ -93,6 +97,7 @@ impl Tail {
             queue: VecDeque::new(),
             file_troubles: BTreeMap::new(),
             reported: BTreeMap::new(),
+            has_told_of_cuts: false,
             metrics: cx.metrics.clone(),
             health: cx.health.clone(),
             made: 0,
@@ -185,7 +190,10 @@ impl Tail {
         let mut changes = std::mem::take(&mut self.changes);
         if filling.cut_lines > 0 {
             self.metrics.read_failures.inc_by(filling.cut_lines);
-            tracing::warn!(source = %self.name, lines = filling.cut_lines, "lines longer than line-max were cut");
+            if !self.has_told_of_cuts {
+                self.has_told_of_cuts = true;
+                tracing::warn!(source = %self.name, "a line longer than line-max was cut; further ones are only counted");
+            }
         }
         if filling.events.is_empty() && filling.touched.is_empty() && changes.is_empty() {
             return Filled { batch: None, more };
@@ -328,8 +336,9 @@ enum Rest {
 fn rest(settings: &Settings, file: &TailFile, now: Instant) -> Rest {
     let quiet = now.saturating_duration_since(file.changed_at);
     let is_over = |limit: Option<Duration>| limit.is_some_and(|limit| quiet >= limit);
-    let is_finished =
-        file.gone.is_some_and(|since| now.saturating_duration_since(since.max(file.changed_at)) >= settings.rotate_wait);
+    let is_finished = file.gone.is_some_and(|since| {
+        now.saturating_duration_since(since.max(file.changed_at)) >= settings.rotate_wait
+    });
     let wish = match () {
         () if !file.has_partial => Flush::Nothing,
         () if is_finished || is_over(settings.partial_timeout) => Flush::Everything,

@@ -64,17 +64,20 @@ async fn headers_name_file_offset_and_group() {
     let found: Vec<_> = events
         .iter()
         .map(|event| {
-            (header(event, "kind").unwrap(), header(event, "byteoffset").unwrap(), header(event, "file").unwrap())
+            (
+                header(event, "kind").unwrap(),
+                header(event, "byteoffset").unwrap(),
+                header(event, "file").unwrap(),
+            )
         })
         .collect();
     let expect = |kind: &str, offset: &str, file: &str| {
         (kind.to_owned(), offset.to_owned(), bench.path(file).display().to_string())
     };
-    assert_eq!(found, [
-        expect("log", "0", "a.log"),
-        expect("log", "4", "a.log"),
-        expect("text", "0", "b.txt")
-    ]);
+    assert_eq!(
+        found,
+        [expect("log", "0", "a.log"), expect("log", "4", "a.log"), expect("text", "0", "b.txt")]
+    );
     stop(rig).await;
 }
 
@@ -101,7 +104,7 @@ async fn lines_that_belong_together_become_one_event() {
     bench.wait_for("E two\n  at c").await;
     assert_eq!(stop(rig).await, ["E one\n  at a\n  at b", "E two\n  at c"]);
     // The unfinished event is read again after a restart, from its own start, and now has an end.
-    assert_eq!(bench.offsets(), [("a.log".to_owned(), 37)]);
+    assert_eq!(bench.offsets(), [("a.log".to_owned(), 33)]);
     let rig = bench.start("*.log", r##"multiline { start #"^E"#; timeout "50ms" }"##);
     bench.wait_for("E three").await;
     assert_eq!(stop(rig).await, ["E one\n  at a\n  at b", "E two\n  at c", "E three"]);
@@ -120,12 +123,12 @@ async fn another_encoding_becomes_utf_8() {
 #[tokio::test]
 async fn a_thousand_files_are_all_read_and_none_starves() {
     let bench = Bench::new();
-    bench.write("big.log", "b\n".repeat(2_000_000));
+    bench.write("big.log", "b\n".repeat(400_000));
     for file in 0..1000 {
         bench.write(&format!("{file:04}.log"), format!("{file} 1\n{file} 2\n"));
     }
     let rig = bench.start("*.log", "");
-    bench.channel.wait_for_events(2_002_000).await;
+    bench.channel.wait_for_events(402_000).await;
     let events = bench.channel.events();
     let small: Vec<String> = events
         .iter()
@@ -137,10 +140,10 @@ async fn a_thousand_files_are_all_read_and_none_starves() {
     sorted.dedup();
     assert_eq!((small.len(), sorted.len()), (2000, 2000));
     let last_small = events.iter().rposition(|event| event.body.len() > 1).unwrap();
-    assert!(last_small < 1_000_000, "the big file went first: {last_small}");
+    assert!(last_small < 300_000, "the big file went first: {last_small}");
     drop(events);
     (0..1000).for_each(|file| bench.append(&format!("{file:04}.log"), format!("{file} 3\n")));
-    bench.channel.wait_for_events(2_003_000).await;
+    bench.channel.wait_for_events(403_000).await;
     rig.stop().await.1.unwrap();
     assert_eq!(bench.positions().len(), 1001);
 }

@@ -129,6 +129,18 @@ async fn a_full_channel_holds_the_source_back_and_everything_arrives() {
 }
 
 #[tokio::test]
+async fn most_puts_refused_and_everything_arrives_in_order() {
+    let bench = Bench::new();
+    let rig = bench.start("*.log", "batch-size 100");
+    for round in 0..10 {
+        bench.channel.refuse_next(2);
+        bench.append("a.log", numbered(round * 100..round * 100 + 100));
+        bench.wait_for(&format!("line {}", round * 100 + 99)).await;
+    }
+    assert_eq!(stop(rig).await, expected(0..1000));
+}
+
+#[tokio::test]
 async fn a_source_stopped_before_a_full_channel_repeats_nothing_later() {
     let bench = Bench::new();
     bench.write("a.log", numbered(0..5000));
@@ -151,7 +163,8 @@ async fn damaged_positions_do_not_stop_the_start() {
     bench.wait_for("1").await;
     stop(rig).await;
     let stored = millrace_core::Channel::positions(&bench.channel, "test").unwrap();
-    let changes = stored.keys().map(|key| (key.clone(), Some(bytes::Bytes::from_static(b"\xff\x01")))).collect();
+    let changes =
+        stored.keys().map(|key| (key.clone(), Some(bytes::Bytes::from_static(b"\xff\x01")))).collect();
     let update = millrace_core::PositionUpdate { source: "test".into(), changes };
     let mut put = millrace_core::Channel::begin_put(&bench.channel).await.unwrap();
     put.put(millrace_core::Batch::default().with_position(update)).await.unwrap();

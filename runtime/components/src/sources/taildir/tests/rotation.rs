@@ -71,6 +71,47 @@ async fn a_copy_of_a_truncated_file_goes_on_where_the_original_was() {
 }
 
 #[tokio::test]
+async fn lines_read_after_the_copy_was_made_do_not_confuse() {
+    let bench = Bench::new();
+    bench.write("log", "1\n");
+    let rig = bench.start("log*", "");
+    bench.wait_for("1").await;
+    bench.copy("log", "log0");
+    // The original goes on for a while, and is read, before it is truncated.
+    let after: Vec<String> = (0..20).map(|number| format!("after {number}")).collect();
+    for line in &after {
+        bench.append("log", format!("{line}\n"));
+        bench.wait_for(line).await;
+    }
+    bench.truncate("log");
+    bench.append("log", "2\n");
+    bench.wait_for("2").await;
+    bench.append("log0", "3\n");
+    bench.wait_for("3").await;
+    let mut lines = vec!["1".to_owned()];
+    lines.extend(after);
+    lines.extend(["2".to_owned(), "3".to_owned()]);
+    assert_eq!(stop(rig).await, lines);
+}
+
+#[tokio::test]
+async fn a_file_that_was_closed_for_idleness_is_still_known_by_its_copy() {
+    let bench = Bench::new();
+    bench.write("log", numbered(0..100));
+    let rig = bench.start("log*", "idle-timeout \"1ms\"");
+    bench.wait_for("line 99").await;
+    bench.copy("log", "log.1");
+    bench.truncate("log");
+    bench.append("log", "new\n");
+    bench.wait_for("new").await;
+    bench.append("log.1", "end\n");
+    bench.wait_for("end").await;
+    let mut lines = expected(0..100);
+    lines.extend(["new".to_owned(), "end".to_owned()]);
+    assert_eq!(stop(rig).await, lines);
+}
+
+#[tokio::test]
 async fn repeated_copies_and_truncations_repeat_nothing() {
     let bench = Bench::new();
     let rig = bench.start("log*", "");
@@ -252,9 +293,10 @@ async fn an_idle_file_is_closed_and_opened_again_when_it_grows() {
     let rig = bench.start("*.log", "idle-timeout \"20ms\"");
     bench.wait_for("1").await;
     let is_open = || {
-        fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok).any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|target| target == bench.path("a.log"))
-        })
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == bench.path("a.log")))
     };
     eventually("the file to be closed", || !is_open()).await;
     append(&bench.path("a.log"), b"2\n");

@@ -17,7 +17,7 @@ use rustix::{buffer::spare_capacity, fs::OFlags};
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// An open file.
-pub(super) enum Content {
+pub(in crate::sources) enum Content {
     /// As it is on disk.
     Plain(File),
     /// Decompressed.
@@ -26,7 +26,16 @@ pub(super) enum Content {
 
 impl Content {
     /// Opens a file. A name that ends in `.gz` is decompressed if its content says so too.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Metadata)> {
+    pub(in crate::sources) fn open(path: &Path) -> io::Result<(Self, Metadata)> {
+        Self::open_with(path, true)
+    }
+
+    /// Opens a file whose bytes are what they are, whatever its name.
+    pub(in crate::sources) fn open_as_is(path: &Path) -> io::Result<(Self, Metadata)> {
+        Self::open_with(path, false)
+    }
+
+    fn open_with(path: &Path, decompress: bool) -> io::Result<(Self, Metadata)> {
         // A FIFO without a writer must not hang the source; for regular files the flag means nothing.
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -35,13 +44,14 @@ impl Content {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let mut magic = [0; 2];
-        let is_gzip = has_gzip_name(path) && file.read_at(&mut magic, 0)? == 2 && magic == GZIP_MAGIC;
+        let is_gzip =
+            decompress && has_gzip_name(path) && file.read_at(&mut magic, 0)? == 2 && magic == GZIP_MAGIC;
         let content = if is_gzip { Self::Gzip(Box::new(Gzip::new(file))) } else { Self::Plain(file) };
         Ok((content, metadata))
     }
 
     /// The state of the file on disk.
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+    pub(in crate::sources) fn metadata(&self) -> io::Result<Metadata> {
         match self {
             Self::Plain(file) => file.metadata(),
             Self::Gzip(gzip) => gzip.file.metadata(),
@@ -49,12 +59,12 @@ impl Content {
     }
 
     /// Whether offsets count decompressed bytes.
-    pub(super) fn is_compressed(&self) -> bool {
+    pub(in crate::sources) fn is_compressed(&self) -> bool {
         matches!(self, Self::Gzip(_))
     }
 
     /// Reads into the free capacity of `into` until that is full or the content ends.
-    pub(super) fn read_at(&mut self, mut offset: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    pub(in crate::sources) fn read_at(&mut self, mut offset: u64, into: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Plain(file) => {
                 while into.len() < into.capacity() {
@@ -72,7 +82,7 @@ impl Content {
     }
 
     /// `length` bytes from `offset` on, fewer where the content ends before.
-    pub(super) fn read_exactly(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(in crate::sources) fn read_exactly(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(length);
         if length > 0 {
             self.read_at(offset, &mut bytes)?;
@@ -82,7 +92,7 @@ impl Content {
     }
 
     /// The file has changed on disk: what ended a decompression may be over.
-    pub(super) fn changed(&mut self) {
+    pub(in crate::sources) fn changed(&mut self) {
         if let Self::Gzip(gzip) = self
             && gzip.ended
         {
@@ -91,13 +101,13 @@ impl Content {
     }
 
     /// Whether nothing can follow: the compressed content was read up to its proper end.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::sources) fn is_complete(&self) -> bool {
         matches!(self, Self::Gzip(gzip) if gzip.ended && gzip.is_complete)
     }
 
     /// Why decompression ended before the content did, told once. A file that merely ends too early is not
     /// counted: it may still be growing.
-    pub(super) fn take_damage(&mut self) -> Option<io::Error> {
+    pub(in crate::sources) fn take_damage(&mut self) -> Option<io::Error> {
         match self {
             Self::Plain(_) => None,
             Self::Gzip(gzip) => gzip.damage.take(),
@@ -106,7 +116,7 @@ impl Content {
 }
 
 /// Whether the name says that the file is compressed.
-pub(super) fn has_gzip_name(path: &Path) -> bool {
+pub(in crate::sources) fn has_gzip_name(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
@@ -125,7 +135,7 @@ impl Read for Cursor {
 }
 
 /// A gzip file of one or more members.
-pub(super) struct Gzip {
+pub(in crate::sources) struct Gzip {
     file: Arc<File>,
     decoder: MultiGzDecoder<BufReader<Cursor>>,
     /// Decompressed bytes from `kept_at` up to where the decoder stands.
@@ -191,7 +201,9 @@ impl Gzip {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) =>
+            {
                 self.ended = true;
                 self.damage = Some(error);
             }

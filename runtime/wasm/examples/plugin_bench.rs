@@ -1,0 +1,274 @@
+//! What plugins cost, next to the same work in native code in the same run.
+//!
+//! `cargo xtask guests && cargo run --release -p millrace-wasm --example plugin_bench [-- SECONDS]`
+//!
+//! Every row goes the whole way of a batch through the interceptor: hand-over to the thread that runs the guest, call
+//! with the deadline set, answer checked and applied. 512 B bodies, 3 headers, one event in ten holds the needle. Passes
+//! of all rows alternate, so that a slow phase of the machine hits all of them; the best and the median are printed.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use millrace_config::{MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
+use millrace_core::{Batch, BuildContext, ByteString, Clock, Event, Headers, Interceptor, Metrics, PluginHost};
+use millrace_wasm::WasmHost;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BODY_BYTES: usize = 512;
+const NEEDLE: &str = "needle-here";
+
+struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The native counterpart of a plugin.
+#[derive(Clone, Copy)]
+enum Native {
+    /// The flow without the interceptor.
+    Nothing,
+    Search,
+    Mask,
+    SetHeader,
+}
+
+struct Row {
+    guest: &'static str,
+    native: Native,
+    batch: usize,
+    budget: Budget,
+    interceptor: Arc<dyn Interceptor>,
+    ours: Vec<f64>,
+    natives: Vec<f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Budget {
+    /// Nanoseconds per event on top of the native flow.
+    Nanos(f64),
+    /// As a multiple of the native code.
+    Times(f64),
+    /// Shown only.
+    None,
+}
+
+fn main() {
+    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10.0);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else { return eprintln!("no runtime") };
+    // On a worker, as a source would be: the hand-over is part of the cost.
+    let handle = runtime.spawn(async move { bench(seconds).await });
+    if let Err(error) = runtime.block_on(handle) {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+async fn bench(seconds: f64) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let cache = std::env::temp_dir().join(format!("millrace-plugin-bench-{}", std::process::id()));
+    let host = Arc::new(WasmHost::new(cache.clone()));
+    let mut rows = rows(&host, &folder.join("guests"));
+    let begun = Instant::now();
+    while begun.elapsed().as_secs_f64() < seconds {
+        for row in &mut rows {
+            row.pass().await;
+        }
+    }
+    println!("plugins: {BODY_BYTES} B bodies, 3 headers, epochs on; ns per event, best / median of {} passes", rows[0].ours.len());
+    println!("{:<24}{:>6} {:>17} {:>17} {:>8} {:>10}", "what", "batch", "plugin", "native", "ratio", "budget");
+    let mut over = 0;
+    for row in &mut rows {
+        over += row.print();
+    }
+    for row in &rows {
+        row.interceptor.close().await;
+    }
+    let _ = std::fs::remove_dir_all(cache);
+    std::process::exit(i32::from(over > 0));
+}
+
+fn rows(host: &Arc<WasmHost>, guests: &Path) -> Vec<Row> {
+    let what: [(&'static str, Native, Budget); 8] = [
+        ("keeps-all", Native::Nothing, Budget::Nanos(10.0)),
+        ("reads-bodies", Native::Nothing, Budget::Nanos(80.0)),
+        ("reads-everything", Native::Nothing, Budget::None),
+        ("filters-header", Native::Nothing, Budget::None),
+        ("searches", Native::Search, Budget::Times(5.0)),
+        ("masks", Native::Mask, Budget::Nanos(220.0)),
+        ("sets-header", Native::SetHeader, Budget::Nanos(220.0)),
+        ("sets-header-rows", Native::SetHeader, Budget::None),
+    ];
+    let mut rows = Vec::new();
+    for batch in [1000, 100] {
+        for (guest, native, budget) in what {
+            let interceptor = build(host, guest, &guests.join(format!("{guest}.wasm")));
+            let (ours, natives) = (Vec::new(), Vec::new());
+            rows.push(Row { guest, native, batch, budget, interceptor, ours, natives });
+        }
+    }
+    rows
+}
+
+fn build(host: &Arc<WasmHost>, name: &str, path: &Path) -> Arc<dyn Interceptor> {
+    let text = format!("wasm \"{name}\"");
+    let (nodes, files, _) = parse_nodes("bench.kdl", &text, &MapEnvironment::default());
+    let [factory] = &millrace_wasm::factories()[..] else { std::process::exit(2) };
+    let Some(node) = nodes.first() else { std::process::exit(2) };
+    let (section, _) = check(node, factory.options, true, &files);
+    let plugin = plugin(name, path, node);
+    let cx = BuildContext {
+        agent: "bench".into(),
+        component: name.into(),
+        data_dir: PathBuf::new(),
+        generation: 1,
+        clock: Arc::new(WallClock),
+        metrics: Metrics::default(),
+        plugins: Arc::new([plugin]),
+        plugin_host: Arc::clone(host) as Arc<dyn PluginHost>,
+    };
+    match (factory.build)(&section, &cx) {
+        Ok(interceptor) => Arc::from(interceptor),
+        Err(found) => {
+            found.iter().for_each(|diagnostic| eprintln!("{}: {}", diagnostic.code, diagnostic.reason));
+            eprintln!("are the guests built? cargo xtask guests");
+            std::process::exit(2)
+        }
+    }
+}
+
+fn plugin(name: &str, path: &Path, node: &millrace_config::Node) -> PluginSpec {
+    PluginSpec {
+        name: Spanned::new(name.to_owned(), Span::default()),
+        path: Spanned::new(path.to_owned(), Span::default()),
+        digest: None,
+        memory_bytes_max: 64 << 20,
+        call_time_max: Duration::from_millis(100),
+        instances_max: 2,
+        log_lines_max: 100,
+        grant: None,
+        node: node.clone(),
+    }
+}
+
+impl Row {
+    /// One pass: enough batches for a stable figure, ours and the native ones in turn.
+    async fn pass(&mut self) {
+        let batches = (20_000 / self.batch).max(10);
+        let inputs: Vec<Batch> = (0..batches).map(|number| batch(self.batch, number)).collect();
+        let begun = Instant::now();
+        let mut kept = Vec::with_capacity(batches);
+        for input in inputs {
+            match self.interceptor.intercept(input).await {
+                Ok(batch) => kept.push(batch),
+                Err(error) => eprintln!("{error}"),
+            }
+        }
+        let ours: Vec<usize> = kept.iter().map(Batch::len).collect();
+        let spent = begun.elapsed();
+        self.ours.push(spent.as_nanos() as f64 / (batches * self.batch) as f64);
+        drop(kept);
+        let inputs: Vec<Batch> = (0..batches).map(|number| batch(self.batch, number)).collect();
+        let begun = Instant::now();
+        let kept: Vec<Batch> = inputs.into_iter().map(|batch| native(self.native, batch)).collect();
+        let spent = begun.elapsed();
+        self.natives.push(spent.as_nanos() as f64 / (batches * self.batch) as f64);
+        if !matches!(self.native, Native::Nothing) && ours != kept.iter().map(Batch::len).collect::<Vec<_>>() {
+            eprintln!("{}: plugin and native code differ", self.guest);
+            std::process::exit(1);
+        }
+    }
+
+    fn print(&mut self) -> usize {
+        let ((ours, our_median), (native, native_median)) = (best(&mut self.ours), best(&mut self.natives));
+        let ratio = ours / native;
+        let (budget, ok) = match self.budget {
+            Budget::Nanos(limit) => (format!("<= {limit}"), Some(ours - if matches!(self.native, Native::Nothing) { native } else { 0.0 } <= limit)),
+            Budget::Times(limit) => (format!("<= {limit}x"), Some(ratio <= limit)),
+            Budget::None => (String::new(), None),
+        };
+        let verdict = match ok {
+            Some(true) => "ok",
+            Some(false) => "OVER",
+            None => "",
+        };
+        let ratio = if matches!(self.native, Native::Nothing) { "-".to_owned() } else { format!("{ratio:.1}x") };
+        println!(
+            "{:<24}{:>6} {:>17} {:>17} {:>8} {:>10} {verdict}",
+            self.guest,
+            self.batch,
+            format!("{ours:.1} / {our_median:.1}"),
+            format!("{native:.1} / {native_median:.1}"),
+            ratio,
+            budget
+        );
+        usize::from(ok == Some(false))
+    }
+}
+
+fn best(values: &mut [f64]) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (values[0], values[values.len() / 2])
+}
+
+/// Events as a source makes them: bodies are slices of what was read, every event with headers of its own.
+fn batch(count: usize, seed: usize) -> Batch {
+    let mut text = Vec::with_capacity(count * BODY_BYTES);
+    let line = b"10.0.0.17 - - [22/Nov/2026:10:00:00 +0000] GET /index.html HTTP/1.1 200 5316 Mozilla/5.0 ";
+    for row in 0..count {
+        let start = text.len();
+        while text.len() < start + BODY_BYTES {
+            let room = start + BODY_BYTES - text.len();
+            text.extend_from_slice(&line[..room.min(line.len())]);
+        }
+        if (row + seed).is_multiple_of(10) {
+            text[start + 400..start + 400 + NEEDLE.len()].copy_from_slice(NEEDLE.as_bytes());
+        }
+    }
+    let text = Bytes::from(text);
+    let level = ["debug", "info", "warn"];
+    let event = |row: usize| {
+        let headers = Headers::from_iter([
+            (ByteString::from_static("host"), ByteString::from_static("web-17.example.com")),
+            (ByteString::from_static("file"), ByteString::from_static("/var/log/nginx/access.log")),
+            (ByteString::from_static("level"), ByteString::from_static(level[row % 3])),
+        ]);
+        Event::with_headers(headers, text.slice(row * BODY_BYTES..(row + 1) * BODY_BYTES))
+    };
+    Batch::new((0..count).map(event).collect())
+}
+
+fn native(work: Native, mut batch: Batch) -> Batch {
+    match work {
+        Native::Nothing => batch,
+        Native::Search => {
+            let finder = memchr::memmem::Finder::new(NEEDLE);
+            batch.retain(|event| finder.find(&event.body).is_none())
+        }
+        Native::Mask => {
+            for event in batch.events_mut() {
+                let mut body = event.body.to_vec();
+                for byte in &mut body {
+                    *byte = if byte.is_ascii_digit() { b'#' } else { *byte };
+                }
+                event.body = body.into();
+            }
+            batch
+        }
+        Native::SetHeader => {
+            batch.change_headers(|headers| {
+                headers.set(ByteString::from_static("seen"), ByteString::from_static("yes"));
+            });
+            batch
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The Rust side of the WIT package: names, and the types that cross the boundary.
+//!
+//! Our own structs instead of generated ones: generated types own and copy everything, which costs more than the
+//! call itself. wasmtime compares them with the component's own types when a plugin is loaded, so they cannot
+//! drift from `wit/` unnoticed.
+
+use bytes::Bytes;
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+/// The interfaces, by their full names.
+pub(crate) mod interface {
+    pub(crate) const PACKAGE: &str = "millrace:plugin/";
+    pub(crate) const TYPES: &str = "millrace:plugin/types@0.1.0";
+    pub(crate) const LOG: &str = "millrace:plugin/log@0.1.0";
+    pub(crate) const METRICS: &str = "millrace:plugin/metrics@0.1.0";
+    pub(crate) const LIFECYCLE: &str = "millrace:plugin/lifecycle@0.1.0";
+    pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor@0.1.0";
+}
+
+/// Stands for the batch of the call under way; it lives in the store, so the handle carries nothing.
+pub(crate) enum LentBatch {}
+
+/// Name and value.
+pub(crate) type Header = (String, String);
+
+#[derive(Debug, Clone, Default, PartialEq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Packed {
+    pub(crate) bytes: Bytes,
+    pub(crate) ends: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct HeaderTable {
+    pub(crate) names: Vec<String>,
+    pub(crate) counts: Vec<u32>,
+    #[component(name = "name-ids")]
+    pub(crate) name_ids: Vec<u32>,
+    pub(crate) values: Packed,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct PackedEvents {
+    pub(crate) headers: HeaderTable,
+    pub(crate) bodies: Packed,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct OneEvent {
+    pub(crate) headers: Vec<Header>,
+    pub(crate) body: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct BodyEdits {
+    pub(crate) rows: Vec<u32>,
+    pub(crate) bodies: Packed,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct HeaderEdit {
+    pub(crate) name: String,
+    pub(crate) rows: Vec<u32>,
+    pub(crate) values: Packed,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct HeaderRemoval {
+    pub(crate) name: String,
+    pub(crate) rows: Vec<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Splits {
+    pub(crate) rows: Vec<u32>,
+    pub(crate) counts: Vec<u32>,
+    pub(crate) events: PackedEvents,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct LabelledRows {
+    pub(crate) label: String,
+    pub(crate) rows: Vec<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Edit {
+    #[component(name = "drop")]
+    Drop(Vec<u32>),
+    #[component(name = "set-bodies")]
+    SetBodies(BodyEdits),
+    #[component(name = "set-header")]
+    SetHeader(HeaderEdit),
+    #[component(name = "set-header-on-all")]
+    SetHeaderOnAll(Header),
+    #[component(name = "remove-header")]
+    RemoveHeader(HeaderRemoval),
+    #[component(name = "remove-header-on-all")]
+    RemoveHeaderOnAll(String),
+    #[component(name = "split")]
+    Split(Splits),
+    #[component(name = "route")]
+    Route(LabelledRows),
+    #[component(name = "reject")]
+    Reject(LabelledRows),
+}
+
+/// What an instance answers instead of edits.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Failure {
+    /// Later, not before this many milliseconds.
+    #[component(name = "retry")]
+    Retry(Option<u32>),
+    /// Never.
+    #[component(name = "reject")]
+    Reject(String),
+    /// The instance is broken.
+    #[component(name = "fatal")]
+    Fatal(String),
+}
+
+#[expect(dead_code, reason = "only ever made out of what a guest passes")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(crate) enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+/// Who an instance is; the guest's `lifecycle.instance`.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Identity {
+    pub(crate) agent: String,
+    pub(crate) component: String,
+    pub(crate) lane: u32,
+    pub(crate) lanes: u32,
+    pub(crate) generation: u64,
+}
+
+/// A mistake in the configuration, as the guest sees it.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Issue {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+pub(crate) type InterceptParams = (wasmtime::component::Resource<LentBatch>,);
+pub(crate) type InterceptResults = (Result<Vec<Edit>, Failure>,);
+pub(crate) type ConfigureParams = (String, Identity);
+pub(crate) type ConfigureResults = (Result<(), Vec<Issue>>,);
+pub(crate) type StopParams = (u32,);

@@ -1,0 +1,29 @@
+//! What guests may import: one file per interface.
+
+mod columns;
+mod log;
+mod metrics;
+mod types;
+
+use wasmtime::component::Linker;
+
+pub(crate) use self::{
+    log::{GuestLog, LogSource, escaped},
+    metrics::{GuestFamilies, GuestMetrics},
+};
+use crate::state::GuestState;
+
+/// Adds every interface of the plugin package. A plugin sees only what it imports.
+pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    types::add_to_linker(linker)?;
+    log::add_to_linker(linker)?;
+    metrics::add_to_linker(linker)
+}
+
+/// Adds the inert part of WASI that a component imports, if it does.
+pub(crate) fn add_wasi(
+    linker: &mut Linker<GuestState>,
+    component: &wasmtime::component::Component,
+) -> wasmtime::Result<()> {
+    linker.define_unknown_imports_as_traps(component)
+}

@@ -1,0 +1,70 @@
+//! What a plugin file holds, for people: read and compiled, never run.
+
+use std::sync::Arc;
+
+use crate::{
+    bindings::interface,
+    cache::CodeCache,
+    component,
+    engine::PluginEngine,
+    error::HostError,
+    imports,
+};
+
+/// What there is to know about a plugin file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// `sha256:` and 64 digits.
+    pub digest: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// What it asks for, in the order of the file.
+    pub imports: Vec<InspectedImport>,
+    /// What it offers, in the order of the file.
+    pub exports: Vec<String>,
+    /// The role it can play; None: none that this agent knows.
+    pub role: Option<&'static str>,
+    /// The text of the manifest in the file, if there is one.
+    pub manifest: Option<String>,
+    /// Why it would not load, in the words of `millrace check`; None: it loads.
+    pub problem: Option<String>,
+}
+
+/// One import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedImport {
+    /// Its full name.
+    pub name: String,
+    /// Why it is refused; None: it is offered.
+    pub refused: Option<String>,
+    /// What the operator may write in the plugin's node to allow it or its replacement.
+    pub grant: Option<String>,
+}
+
+/// Looks into a file.
+pub(crate) fn inspect(
+    engine: &Arc<PluginEngine>,
+    cache: &CodeCache,
+    wasm: &[u8],
+) -> Result<Inspection, HostError> {
+    component::check_size(wasm.len() as u64)?;
+    let names = imports::names(wasm)?;
+    let problem = component::load(engine, cache, wasm, None).err().map(|error| error.to_string());
+    let role = names.export(interface::INTERCEPTOR).map(|_| "interceptor");
+    let inspected = |name: &String| {
+        let (refused, grant) = match imports::refusal(name) {
+            Some(HostError::Import { reason, grant, .. }) => (Some(reason), grant),
+            _ => (None, None),
+        };
+        InspectedImport { name: name.clone(), refused, grant }
+    };
+    Ok(Inspection {
+        digest: component::digest_of(wasm),
+        bytes: wasm.len() as u64,
+        imports: names.imports.iter().map(inspected).collect(),
+        exports: names.exports,
+        role,
+        manifest: names.manifest,
+        problem,
+    })
+}

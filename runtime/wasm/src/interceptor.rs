@@ -1,0 +1,311 @@
+//! A plugin as an interceptor: the same trait as a native one, so the engine cannot tell them apart.
+//!
+//! What a guest answers becomes one of three things: a changed batch, an error with the untouched batch (try again
+//! later), or a fault. A fault costs the instance; the batch is tried once more on a fresh one and then searched
+//! for the events that break the plugin (see `rescue`).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use millrace_core::{Batch, Clock, Destination, Interceptor, InterceptorError, Rejection};
+
+use crate::{
+    bindings::Failure,
+    edits::{self, REASON_BYTES_MAX, Rules},
+    error::{Fault, FaultKind},
+    host::escaped,
+    instance::{StartError, Template},
+    lanes::{Lane, Lanes},
+    off_worker,
+    rescue::{Attempt, GaveUp, rescue},
+};
+
+/// Events in a row that may break the plugin alone before it counts as broken itself.
+const BAD_IN_A_ROW_MAX: usize = 64;
+
+/// What to do with events that break the plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFault {
+    /// The bad events go to the dead-letter channel; a plugin that breaks on everything holds the batch.
+    DeadLetter,
+    /// As above, even when every event is bad.
+    DeadLetterAlways,
+    /// The batch is held until the plugin is replaced.
+    Hold,
+}
+
+/// Why a batch is held.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Held {
+    #[error("the plugin asks to try again later")]
+    Retry,
+    #[error("the plugin gave up twice: {0}")]
+    Fatal(String),
+    #[error("the plugin breaks on every event, last with {0}")]
+    Systematic(Fault),
+    #[error("the plugin broke: {0}")]
+    Broke(Fault),
+    #[error("the plugin does not start: {0}")]
+    Start(String),
+    #[error("the plugin is being stopped")]
+    Stopped,
+}
+
+/// A call that concerns the whole batch and did not work out.
+struct Later {
+    held: Held,
+    after: Option<Duration>,
+}
+
+/// A call that broke, or one that did not work out; with the batch as it was.
+enum Problem {
+    Fault(Fault),
+    Later(Later),
+}
+
+/// What is written beside events that leave the flow here.
+pub(crate) struct Origin {
+    pub(crate) component: ByteString,
+    pub(crate) plugin: ByteString,
+    pub(crate) digest: ByteString,
+    pub(crate) generation: ByteString,
+}
+
+/// An interceptor that runs in a guest.
+pub(crate) struct WasmInterceptor {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) template: Arc<Template>,
+    pub(crate) lanes: Lanes,
+    pub(crate) origin: Origin,
+    pub(crate) channels: Vec<ByteString>,
+    pub(crate) on_fault: OnFault,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Events that broke the plugin since a call last passed.
+    pub(crate) bad_in_a_row: AtomicUsize,
+}
+
+impl WasmInterceptor {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+#[async_trait]
+impl Interceptor for WasmInterceptor {
+    async fn intercept(&self, mut batch: Batch) -> Result<Batch, InterceptorError> {
+        if batch.is_empty() {
+            return Ok(batch);
+        }
+        batch.note_formed_at(|| self.inner.clock.unix_nanos());
+        let Some(permit) = self.inner.lanes.acquire().await else {
+            return Err(self.inner.held(batch, Later { held: Held::Stopped, after: None }));
+        };
+        let inner = &self.inner;
+        off_worker::run(inner, move |inner| {
+            let result = inner.process(batch);
+            drop(permit);
+            result
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.inner.lanes.close().await;
+    }
+}
+
+impl Inner {
+    fn held(&self, batch: Batch, later: Later) -> InterceptorError {
+        InterceptorError {
+            interceptor: self.origin.component.to_string(),
+            after: later.after,
+            batch: Box::new(batch),
+            source: Box::new(later.held),
+        }
+    }
+
+    /// Takes a batch through the plugin. Blocks for as long as the guest may run.
+    fn process(&self, batch: Batch) -> Result<Batch, InterceptorError> {
+        let Some(mut lane) = self.lanes.take() else {
+            return Err(self.held(batch, Later { held: Held::Stopped, after: None }));
+        };
+        let result = self.process_on(&mut lane, batch);
+        self.lanes.put_back(lane);
+        result
+    }
+
+    fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
+        let (batch, problem) = match self.attempt(lane, batch) {
+            Ok(batch) => {
+                self.passed();
+                return Ok(batch);
+            }
+            Err((batch, Problem::Fault(fault))) => {
+                tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
+                    generation = %self.origin.generation, events = batch.len(), %fault, "plugin broke, trying again on a fresh instance");
+                match self.attempt(lane, batch) {
+                    Ok(batch) => {
+                        self.passed();
+                        return Ok(batch);
+                    }
+                    Err(problem) => problem,
+                }
+            }
+            Err(problem) => problem,
+        };
+        match problem {
+            Problem::Later(later) => Err(self.held(batch, later)),
+            Problem::Fault(fault) if self.on_fault == OnFault::Hold => {
+                Err(self.held(batch, Later { held: Held::Broke(fault), after: None }))
+            }
+            Problem::Fault(fault) => self.rescue(lane, batch, fault),
+        }
+    }
+
+    fn passed(&self) {
+        // Read first: a plain store would make all lanes fight for the cache line.
+        if self.bad_in_a_row.load(Ordering::Relaxed) != 0 {
+            self.bad_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// One call, and once more on a fresh instance where the guest says that this one is broken.
+    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, (Batch, Problem)> {
+        let mut batch = batch;
+        let mut given_up = None;
+        for _ in 0..2 {
+            let (returned, answer) = match lane.instance(&self.template) {
+                Ok(instance) => instance.intercept(batch),
+                Err(error) => return Err((batch, start_problem(error))),
+            };
+            batch = returned;
+            let edits = match answer {
+                Ok(Ok(edits)) => edits,
+                Ok(Err(Failure::Fatal(reason))) => {
+                    lane.discard();
+                    given_up = Some(escaped(&reason, REASON_BYTES_MAX));
+                    continue;
+                }
+                Ok(Err(Failure::Reject(reason))) => return Ok(self.reject(batch, &reason)),
+                Ok(Err(Failure::Retry(pause))) => {
+                    let after = pause.map(|ms| Duration::from_millis(ms.into()));
+                    return Err((batch, Problem::Later(Later { held: Held::Retry, after })));
+                }
+                Err(fault) => return Err((batch, self.broke(lane, fault))),
+            };
+            if edits.is_empty() {
+                self.template.metrics.events_out.inc_by(batch.len() as u64);
+                return Ok(batch);
+            }
+            return match edits::check(edits, &Rules { batch: &batch, channels: &self.channels }) {
+                Ok(changes) => {
+                    let batch = edits::apply(batch, changes, |reason| self.rejection(reason));
+                    self.template.metrics.events_out.inc_by(batch.len() as u64);
+                    Ok(batch)
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    let fault = Fault { kind: FaultKind::Edits, reason, backtrace: String::new() };
+                    Err((batch, self.broke(lane, fault)))
+                }
+            };
+        }
+        let held = Held::Fatal(given_up.unwrap_or_default());
+        Err((batch, Problem::Later(Later { held, after: None })))
+    }
+
+    /// Counts a fault and throws the instance away.
+    fn broke(&self, lane: &mut Lane, fault: Fault) -> Problem {
+        lane.discard();
+        self.template.metrics.fault(fault.kind).inc();
+        Problem::Fault(fault)
+    }
+
+    fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
+        let guard = self.on_fault != OnFault::DeadLetterAlways;
+        let mut passed = false;
+        let result = rescue(&batch, fault, guard, |part| match self.attempt(lane, part) {
+            Ok(part) => {
+                passed = true;
+                Ok(Attempt::Passed(part))
+            }
+            Err((_, Problem::Fault(fault))) => Ok(Attempt::Broke(fault)),
+            Err((_, Problem::Later(later))) => Err(later),
+        });
+        let rescued = match result {
+            Ok(rescued) => rescued,
+            Err(GaveUp::Failed(later)) => return Err(self.held(batch, later)),
+            Err(GaveUp::Systematic(fault)) => {
+                return Err(self.held(batch, Later { held: Held::Systematic(fault), after: None }));
+            }
+        };
+        if passed {
+            self.passed();
+        }
+        let bad_in_a_row = self.bad_in_a_row.fetch_add(rescued.bad.len(), Ordering::Relaxed) + rescued.bad.len();
+        if let (true, Some((_, fault))) = (guard && !passed && bad_in_a_row > BAD_IN_A_ROW_MAX, rescued.bad.last()) {
+            let held = Held::Systematic(fault.clone());
+            return Err(self.held(batch, Later { held, after: None }));
+        }
+        let mut batch = batch.map_events(|_| rescued.events);
+        for diverted in rescued.diverted {
+            batch.divert(diverted.event, diverted.destination);
+        }
+        for (event, fault) in rescued.bad {
+            tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
+                generation = %self.origin.generation, digest = %self.origin.digest, %fault, "an event breaks the plugin, dead letter");
+            self.template.metrics.dead_letters.inc();
+            batch.divert(event, Destination::DeadLetter(self.dead_letter(&fault)));
+        }
+        Ok(batch)
+    }
+
+    /// The guest refuses the batch as a whole.
+    fn reject(&self, batch: Batch, reason: &str) -> Batch {
+        let rejection = self.rejection(escaped(reason, REASON_BYTES_MAX).into());
+        let events = batch.events().to_vec();
+        let mut batch = batch.map_events(|_| Vec::new());
+        for event in events {
+            batch.divert(event, Destination::DeadLetter(rejection.clone()));
+        }
+        batch
+    }
+
+    /// A rejection that the guest asked for.
+    fn rejection(&self, reason: ByteString) -> Rejection {
+        let origin = &self.origin;
+        Rejection::new(origin.component.clone(), reason)
+            .detail("plugin", origin.plugin.clone())
+            .detail("digest", origin.digest.clone())
+            .detail("generation", origin.generation.clone())
+    }
+
+    /// A rejection because the event breaks the guest.
+    fn dead_letter(&self, fault: &Fault) -> Rejection {
+        self.rejection(fault.to_string().into())
+            .detail("fault", fault.kind.name())
+            .detail("backtrace", fault.backtrace.clone())
+    }
+}
+
+/// A fresh instance that does not start is no fault of any event: `configure` worked before.
+fn start_problem(error: StartError) -> Problem {
+    let held = match error {
+        StartError::Fault(fault) => Held::Start(fault.to_string()),
+        StartError::Issues(issues) => {
+            let reasons = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.reason));
+            Held::Start(escaped(&reasons.collect::<Vec<_>>().join("; "), REASON_BYTES_MAX))
+        }
+    };
+    Problem::Later(Later { held, after: None })
+}

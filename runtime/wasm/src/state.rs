@@ -1,0 +1,85 @@
+//! What the host keeps beside a guest: the batch it is lent, its limits, its log and its metrics.
+
+use std::sync::Arc;
+
+use millrace_core::Batch;
+use wasmtime::ResourceLimiter;
+
+use crate::host::{GuestLog, GuestMetrics};
+
+/// Elements that all tables of an instance may hold together.
+const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// The data of a store.
+pub(crate) struct GuestState {
+    /// The batch of the call under way.
+    pub(crate) batch: Option<Batch>,
+    pub(crate) limits: Limits,
+    pub(crate) log: GuestLog,
+    pub(crate) metrics: Arc<GuestMetrics>,
+}
+
+/// Caps memory and tables, and remembers which cap was hit: the trap that follows does not say.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    memory_bytes_max: usize,
+    /// All memories of the instance together.
+    pub(crate) memory_bytes: usize,
+    /// Set when the guest was refused memory.
+    pub(crate) memory_refused: bool,
+    table_elements: usize,
+}
+
+impl Limits {
+    pub(crate) fn new(memory_bytes_max: u64) -> Self {
+        let memory_bytes_max = usize::try_from(memory_bytes_max).unwrap_or(usize::MAX);
+        Self { memory_bytes_max, memory_bytes: 0, memory_refused: false, table_elements: 0 }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        if self.memory_bytes.saturating_add(growth) > self.memory_bytes_max {
+            self.memory_refused = true;
+            // An error ends the call here; a refusal would only be seen as some panic of the guest's allocator.
+            wasmtime::bail!("more than the {} bytes of memory allowed", self.memory_bytes_max);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory_bytes += growth;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.table_elements += desired.saturating_sub(current);
+        if self.table_elements > TABLE_ELEMENTS_MAX {
+            self.memory_refused = true;
+            wasmtime::bail!("more than {TABLE_ELEMENTS_MAX} table elements");
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        8
+    }
+}
