@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::{BufMut, BytesMut};
 use bytestring::ByteString;
 use millrace_core::{Batch, Event, Sink, SinkError};
-use millrace_testkit::{TestClock, build_context, section, within};
+use millrace_testkit::{TestClock, build_context, eventually, section, within};
 use tokio::net::{TcpListener, tcp::OwnedReadHalf, tcp::OwnedWriteHalf};
 
-use super::FACTORY;
+use super::{FACTORY, connection::Connection};
 use crate::avro_rpc::{
     Call, Compression, EventLimits, Frame, FrameLimits, FrameReader, FrameWriter, HandshakeRequest,
     HandshakeResponse, MD5, Match, Reader, Status, TEXT, begin_frame, encode_error, encode_status,
@@ -129,6 +129,7 @@ async fn a_server_that_does_not_know_us_is_told_and_its_digest_is_remembered() {
     let other = TEXT.replace("Licensed", "Written");
     let delivering = async {
         sink.deliver(&batch("1")).await.unwrap();
+        // The age of the connection is what this is about.
         tokio::time::sleep(Duration::from_millis(5)).await;
         sink.deliver(&batch("2")).await.unwrap();
     };
@@ -236,6 +237,18 @@ async fn whatever_else_a_server_does_is_retryable_and_says_what_happened() {
         silent
     };
     let (_silent, ()) = tokio::join!(serving, delivering);
+}
+
+/// A server may close a connection that was idle for long; no batch has to fail for it.
+#[tokio::test]
+async fn a_connection_that_the_server_has_closed_is_noticed_before_it_is_used() {
+    let server = Server::bind().await;
+    let address = server.listener.local_addr().unwrap().to_string();
+    let connection = Connection::open(&address, Compression::None).await.unwrap();
+    let peer = server.accept().await;
+    assert!(connection.is_open());
+    drop(peer);
+    eventually("the end is noticed", || !connection.is_open()).await;
 }
 
 #[tokio::test]

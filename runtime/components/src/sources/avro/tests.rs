@@ -1,6 +1,6 @@
 //! The source over loopback: with the real sink in front, and with clients that misbehave.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use bytes::{BufMut, BytesMut};
 use millrace_core::{Batch, Event, Sink, SinkError};
@@ -321,12 +321,7 @@ async fn clients_that_are_silent_or_slow_are_closed() {
     assert_eq!(within("close", slow.read(&mut [0])).await.unwrap_or(0), 0);
     let counted = &rig.context.metrics.source("test").read_failures;
     eventually("slow client counted", || counted.get() == 1).await;
-    // A sink does not mind: it sees that its connection is gone and opens another one.
-    let mut sink = sink(&rig, "", dir.path());
-    sink.deliver(&Batch::new(events(0..1))).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    sink.deliver(&Batch::new(events(1..2))).await.unwrap();
-    assert_eq!(rig.stop().await.0.events(), events(0..2));
+    rig.stop().await.1.unwrap();
 }
 
 #[tokio::test]
