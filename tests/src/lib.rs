@@ -1,1 +1,11 @@
+//! What end-to-end tests share: the real binary in a folder of its own, real plugins, waiting with a deadline.
 
+mod agent;
+mod build;
+mod files;
+mod peers;
+
+pub use agent::{Agent, eventually};
+pub use build::{binary, guest, root, temporary_folder};
+pub use files::{json_events, lines_of, rolled_files};
+pub use peers::{Peer, Server, avsc, flume};

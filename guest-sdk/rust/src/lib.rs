@@ -51,6 +51,11 @@
 //! tries the batch on a fresh one, in halves until the one event that causes it is alone. That event
 //! goes to the dead-letter channel. Nothing else is lost.
 
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 mod batch;
 #[doc(hidden)]
 pub mod bindings;

@@ -70,9 +70,30 @@ impl Packed {
         &self.bytes
     }
 
-    /// Gives all bytes at once, to overwrite them in place: the fastest way to mask.
+    /// Gives all bytes at once, to overwrite them in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
+    }
+
+    /// Replaces every byte by another: the fastest way to mask, if `map` has no branches.
+    ///
+    /// ```
+    /// # use millrace_plugin::Packed;
+    /// let mut bodies: Packed = ["card 17"].into_iter().collect();
+    /// bodies.map_bytes(|byte| if byte.is_ascii_digit() { b'#' } else { byte });
+    /// assert_eq!(&bodies[0], b"card ##");
+    /// ```
+    #[inline]
+    pub fn map_bytes(&mut self, map: impl Fn(u8) -> u8) {
+        // A turn of a loop costs a check of the time that is left, so each takes many bytes.
+        let mut blocks = self.bytes.chunks_exact_mut(128);
+        for block in &mut blocks {
+            let Ok(block) = <&mut [u8; 128]>::try_from(block) else { continue };
+            *block = block.map(&map);
+        }
+        for byte in blocks.into_remainder() {
+            *byte = map(*byte);
+        }
     }
 
     /// Gives the place behind each string in [`bytes`](Self::bytes).

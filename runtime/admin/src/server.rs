@@ -71,7 +71,9 @@ fn router(server: Arc<AdminServer>) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/log-level", get(log_level).put(change_log_level))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "no such path; see /health /ready /metrics /api/v1/status\n") })
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "no such path; see /health /ready /metrics /api/v1/status\n")
+        })
         .layer(axum::middleware::from_fn(refuse_foreign_sites))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(server)
@@ -88,7 +90,8 @@ async fn refuse_foreign_sites(request: Request, next: Next) -> Response {
 
 async fn ready(State(server): Shared) -> Response {
     let status = server.agent.status();
-    let waiting: Vec<&ComponentStatus> = status.sources.iter().chain(&status.sinks).filter(|one| !is_ready(one)).collect();
+    let waiting: Vec<&ComponentStatus> =
+        status.sources.iter().chain(&status.sinks).filter(|one| !is_ready(one)).collect();
     let code = if waiting.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(serde_json::json!({ "ready": waiting.is_empty(), "not-ready": waiting }))).into_response()
 }
@@ -111,7 +114,8 @@ async fn status(State(server): Shared) -> Json<AgentStatus> {
 
 async fn reload(State(server): Shared) -> Response {
     let report = server.agent.reload().await;
-    let code = if report.outcome == Outcome::Refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let code =
+        if report.outcome == Outcome::Refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     (code, Json(ReloadView::new(&report))).into_response()
 }
 

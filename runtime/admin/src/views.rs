@@ -54,7 +54,8 @@ impl ReloadView {
 }
 
 fn view(finding: &millrace_config::Diagnostic, files: &Files) -> FindingView {
-    let place = finding.span.map(|span| (files.path(span.file).display().to_string(), files.line_column(span)));
+    let place =
+        finding.span.map(|span| (files.path(span.file).display().to_string(), files.line_column(span)));
     FindingView {
         code: finding.code,
         severity: match finding.severity {

@@ -1,1 +1,18 @@
+//! The channels: where events wait between sources and sinks.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `memory` | a channel in memory: fast, gone with the process |
+//! | `file` | a channel on disk: a commit is durable (`FORMAT.md` is the authority on its files) |
+//! | `room` | how much a channel may hold, and who waits for room; shared by both |
+#![deny(missing_docs)]
 
+mod factories;
+mod file;
+mod keep_alive;
+mod memory;
+mod room;
+
+pub use factories::factories;
+pub use file::{FileChannel, FileOptions};
+pub use memory::{MemoryChannel, MemoryOptions};

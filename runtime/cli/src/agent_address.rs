@@ -19,15 +19,26 @@ pub(crate) struct Answered {
 }
 
 /// Sends one request to the agent that the options mean.
-pub(crate) fn ask(options: &AdminOptions, method: reqwest::Method, path: &str, body: String) -> anyhow::Result<Answered> {
+pub(crate) fn ask(
+    options: &AdminOptions,
+    method: reqwest::Method,
+    path: &str,
+    body: String,
+) -> anyhow::Result<Answered> {
     let address = address(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         let request = client.request(method, format!("http://{address}{path}")).body(body);
-        let response = request.send().await.map_err(|error| anyhow::Error::new(error.without_url())).with_context(|| {
-            format!("no agent answers on {address}; is it running, and is this its `admin listen` address?")
-        })?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| anyhow::Error::new(error.without_url()))
+            .with_context(|| {
+                format!(
+                    "no agent answers on {address}; is it running, and is this its `admin listen` address?"
+                )
+            })?;
         let ok = response.status().is_success();
         Ok(Answered { ok, body: response.text().await? })
     })
@@ -42,7 +53,10 @@ fn address(options: &AdminOptions) -> anyhow::Result<String> {
     let Some(config) = config else { return Ok("127.0.0.1:9600".into()) };
     let (spec, findings) = crate::registry::load(config);
     if findings.has_errors() {
-        bail!("{} has mistakes (see `millrace check`); name the agent with --admin host:port", config.display());
+        bail!(
+            "{} has mistakes (see `millrace check`); name the agent with --admin host:port",
+            config.display()
+        );
     }
     let Some(listen) = spec.agent.admin_listen else {
         bail!("{} switches the admin server off: nobody can ask this agent", config.display());

@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// A durable log agent that its users extend with WebAssembly.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, propagate_version = true)]
-#[command(after_help = "Start here:\n  millrace check agent.kdl\n  millrace run agent.kdl\n  millrace explain taildir")]
+#[command(
+    after_help = "Start here:\n  millrace check agent.kdl\n  millrace run agent.kdl\n  millrace explain taildir"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -26,16 +28,22 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  millrace explain\n  millrace explain file-roll")]
     Explain(ExplainOptions),
     /// Draw the flow of a configuration
-    #[command(after_help = "Example:\n  millrace graph agent.kdl\n  millrace graph agent.kdl --format dot | dot -Tsvg > flow.svg")]
+    #[command(
+        after_help = "Example:\n  millrace graph agent.kdl\n  millrace graph agent.kdl --format dot | dot -Tsvg > flow.svg"
+    )]
     Graph(GraphOptions),
     /// Ask a running agent how it is doing
-    #[command(after_help = "Example:\n  millrace status --config agent.kdl\n  millrace status --admin 127.0.0.1:9600 --format json")]
+    #[command(
+        after_help = "Example:\n  millrace status --config agent.kdl\n  millrace status --admin 127.0.0.1:9600 --format json"
+    )]
     Status(StatusOptions),
     /// Make a running agent read its configuration again, and report what changed
     #[command(after_help = "Example:\n  millrace reload --config agent.kdl")]
     Reload(ReloadOptions),
     /// Show or change the log filter of a running agent
-    #[command(after_help = "Example:\n  millrace log-level\n  millrace log-level debug\n  millrace log-level info,millrace_engine=trace")]
+    #[command(
+        after_help = "Example:\n  millrace log-level\n  millrace log-level debug\n  millrace log-level info,millrace_engine=trace"
+    )]
     LogLevel(LogLevelOptions),
     /// Look at plugins
     Plugin(PluginOptions),

@@ -2,8 +2,7 @@
 
 use millrace_admin::LogLevel;
 use tracing_subscriber::{
-    EnvFilter, Registry,
-    fmt,
+    EnvFilter, Registry, fmt,
     layer::SubscriberExt,
     reload::{self, Handle},
     util::SubscriberInitExt,

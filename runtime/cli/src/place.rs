@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use millrace_config::SystemEnvironment;
 
 /// What `${env:…}` and `${file:…}` read.
-pub(crate) fn environment() -> SystemEnvironment<impl Fn(&str) -> Option<String> + Send + Sync> {
-    SystemEnvironment::new(|name: &str| std::env::var(name).ok())
+pub(crate) fn environment() -> SystemEnvironment {
+    SystemEnvironment::new(|name| std::env::var(name).ok())
 }
 
 /// Whether to colour what goes to standard output.
@@ -22,5 +22,9 @@ pub(crate) fn colour_errors() -> bool {
 
 /// Columns of the terminal, where they are known.
 pub(crate) fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|width| *width >= 40).unwrap_or(100)
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .filter(|width| *width >= 40)
+        .unwrap_or(100)
 }

@@ -3,8 +3,15 @@
 //! One file or folder per component, which holds its options, its factory, its code and its tests. The lists
 //! in each kind's `mod.rs` are all that the command line needs to fill a registry.
 
+mod avro_rpc;
+pub mod escape;
 pub mod interceptors;
 pub mod selectors;
+pub mod serializers;
 pub mod sink_processors;
 pub mod sinks;
 pub mod sources;
+
+mod charset;
+#[cfg(test)]
+mod examples;

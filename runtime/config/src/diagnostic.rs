@@ -178,10 +178,18 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// Puts findings into the order of the files and drops exact repetitions.
+    /// Puts findings into the order of the files, those without a place last, and drops exact repetitions.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|diagnostic| diagnostic.span.unwrap_or_default());
+        self.list.sort_by_key(|diagnostic| (diagnostic.span.is_none(), diagnostic.span));
         self.list.dedup();
+    }
+    /// Keeps this many findings and says how many there were.
+    pub(crate) fn limit(&mut self, findings_max: usize) {
+        let more = self.list.len().saturating_sub(findings_max);
+        if more > 0 {
+            self.list.truncate(findings_max);
+            self.push(Diagnostic::general("config::too-many", format!("and {more} more findings")));
+        }
     }
 }
 

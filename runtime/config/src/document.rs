@@ -22,6 +22,8 @@ pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
 const STACK_BYTES: usize = 64 << 20;
 /// Findings shown of a text that is not KDL.
 const FINDINGS_MAX: usize = 10;
+/// Reports of the parser that are looked at; it can give one for every byte.
+const REPORTS_MAX: usize = 100;
 /// Findings taken over from the parser, one per line.
 const PARSER_FINDINGS_MAX: usize = 5;
 
@@ -36,6 +38,10 @@ pub(crate) struct Document {
 
 /// Reads a text, mending and reporting what is wrong with it.
 pub(crate) fn parse(file: FileId, text: &str, expander: &Expander<'_>) -> Document {
+    parse_on(STACK_BYTES, file, text, expander)
+}
+
+fn parse_on(stack_bytes: usize, file: FileId, text: &str, expander: &Expander<'_>) -> Document {
     let Scan { mut findings, edits, guessed, hopeless } = scan::scan(file, text);
     if hopeless {
         let more = findings.len().saturating_sub(FINDINGS_MAX);
@@ -51,7 +57,7 @@ pub(crate) fn parse(file: FileId, text: &str, expander: &Expander<'_>) -> Docume
     let repaired = Repaired::new(text, edits);
     let mut document = Document::default();
     let mut converter = Converter { file, repaired: &repaired, expander, found: Diagnostics::default() };
-    match parse_aside(&repaired.text) {
+    match parse_aside(&repaired.text, stack_bytes) {
         Ok(parsed) => {
             document.nodes = converter.nodes(&parsed);
             document.is_whole = !guessed;
@@ -67,11 +73,11 @@ pub(crate) fn parse(file: FileId, text: &str, expander: &Expander<'_>) -> Docume
 }
 
 /// Runs the parser on a stack of its own.
-fn parse_aside(text: &str) -> Result<KdlDocument, Vec<KdlDiagnostic>> {
+fn parse_aside(text: &str, stack_bytes: usize) -> Result<KdlDocument, Vec<KdlDiagnostic>> {
     thread::scope(|scope| {
         let work = || KdlDocument::parse_v2(text).map_err(|error| error.diagnostics);
         let spawned =
-            thread::Builder::new().name("kdl".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
+            thread::Builder::new().name("kdl".into()).stack_size(stack_bytes).spawn_scoped(scope, work);
         match spawned.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             // Neither a panic of the parser nor a lack of threads has a place in the text.
@@ -163,6 +169,7 @@ impl Converter<'_> {
             known.iter().filter_map(|known| known.span).map(|span| line(span.offset)).collect();
         let mut findings = Vec::new();
         reports.sort_by_key(|report| report.span.offset() + report.span.len());
+        reports.truncate(REPORTS_MAX);
         for report in &reports {
             let span = self.last_line(report);
             let at = line(span.offset);
@@ -204,4 +211,36 @@ fn plain_sentence(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
     let mut letters = line.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::MapEnvironment;
+
+    const PIECES: &[&str] = &[
+        "a", "{", "}", " ", "\n", ";", "\"m\"", "=", "#true", "30s", "/a/b", "//", "/*", "*/", "/-",
+        "r#\"x\"#", "#\"", "\"", "\\", "(", ")", "(a)", "[", "]", ",", "'", "1", ".5", "\u{2028}", "\"\"\"",
+        "{}", "a b=1", "a=", "\u{c}", "-", "/", "*",
+    ];
+
+    /// The parser calls itself for some kinds of junk. Whatever gets past the scan must not make it do so once
+    /// per repetition: 2,700 calls do not fit this stack, and an overflow ends the test process.
+    #[test]
+    fn repeated_junk_does_not_make_the_parser_recurse() {
+        let environment = MapEnvironment::default();
+        let expander = Expander { environment: &environment, folder: Path::new("") };
+        for first in PIECES {
+            for second in PIECES {
+                for third in ["", " ", "\n"] {
+                    let pattern = format!("{first}{second}{third}");
+                    let text = pattern.repeat(8000 / pattern.len());
+                    let document = parse_on(2 << 20, FileId::default(), &text, &expander);
+                    assert!(document.is_whole || document.found.has_errors(), "{pattern:?}");
+                }
+            }
+        }
+    }
 }

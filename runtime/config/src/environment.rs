@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// What a configuration may ask for while it is read.
@@ -70,7 +70,7 @@ impl MapEnvironment {
     /// Adds a file; its folders exist with it.
     #[must_use]
     pub fn with_file(mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
-        self.files.insert(path.into(), content.into());
+        self.files.insert(plain(&path.into()), content.into());
         self
     }
 }
@@ -81,6 +81,7 @@ impl Environment for MapEnvironment {
     }
 
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let path = &plain(path);
         if let Some(content) = self.files.get(path) {
             let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX).saturating_add(1);
             return Ok(content.get(..limit).unwrap_or(content).to_vec());
@@ -90,6 +91,7 @@ impl Environment for MapEnvironment {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let folder = &plain(folder);
         let mut entries: Vec<PathBuf> = self
             .files
             .keys()
@@ -103,4 +105,19 @@ impl Environment for MapEnvironment {
         }
         Ok(entries)
     }
+}
+
+/// A path without `.` and with `..` resolved where the text allows it: enough to recognise a file again.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }

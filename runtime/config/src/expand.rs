@@ -16,6 +16,15 @@ use crate::{
 /// Largest file that a value may be read from.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Stands in a text where something could not be filled in. The reason is reported already, so a value that
+/// holds it is not looked at any further. (A noncharacter: KDL text cannot be mistaken for it in practice.)
+const MISSING: char = '\u{FFFF}';
+
+/// Whether something of a text could not be filled in.
+pub(crate) fn is_missing(text: &str) -> bool {
+    text.contains(MISSING)
+}
+
 /// What expansion needs to know about its surroundings.
 pub(crate) struct Expander<'a> {
     pub(crate) environment: &'a dyn Environment,
@@ -51,13 +60,17 @@ impl Expander<'_> {
                         .label("the `}` is missing")
                         .help("write `${env:NAME}` or `${file:/path}`; `$${` is a literal `${`"),
                 );
+                full.push(MISSING);
                 return full;
             };
             let name = inner.get(kind.len()..end).unwrap_or_default();
             let value = if kind == "env:" { self.variable(name, span) } else { self.file(name, span) };
             match value {
                 Ok(value) => full.push_str(&value),
-                Err(diagnostic) => found.push(*diagnostic),
+                Err(diagnostic) => {
+                    full.push(MISSING);
+                    found.push(*diagnostic);
+                }
             }
             rest = inner.get(end + 1..).unwrap_or_default();
         }
@@ -96,10 +109,13 @@ impl Expander<'_> {
                 .help(help),
             )
         };
-        let bytes = self
-            .environment
-            .read(&path, FILE_BYTES_MAX)
-            .map_err(|error| wrong(describe_io(&error), "the agent's user must be able to read the file"))?;
+        let bytes = self.environment.read(&path, FILE_BYTES_MAX).map_err(|error| {
+            let help = match error.kind() {
+                std::io::ErrorKind::NotFound => "create the file, or correct the path",
+                _ => "the agent's user must be able to read the file",
+            };
+            wrong(describe_io(&error), help)
+        })?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(wrong("it is larger than 1 MiB".into(), "`${file:…}` is for single values"));
         }
@@ -117,10 +133,11 @@ impl Expander<'_> {
 
 /// `${HOME}` looks as if the shell's way was meant.
 fn warn_about_shell_style(inner: &str, span: Span, found: &mut Diagnostics) {
-    let Some(name) = inner.split_once('}').map(|(name, _)| name) else { return };
-    let is_variable = name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.len() > 1
-        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let end = inner.find(|c| !letter(c)).unwrap_or(inner.len());
+    let (name, after) = inner.split_at(end);
+    let is_variable =
+        name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) && after.starts_with('}');
     if is_variable {
         found.push(
             Diagnostic::warning("config::expansion", span, format!("`${{{name}}}` is not expanded"))

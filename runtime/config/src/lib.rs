@@ -5,6 +5,32 @@
 //! step returns what it could make of its input together with [`Diagnostics`].
 //!
 //! This is the only crate that names `kdl`.
+//!
+//! ```
+//! use millrace_config::{MapEnvironment, OptionKind, OptionSpec, Report, check, parse_text};
+//!
+//! const MEMORY: &[OptionSpec] = &[OptionSpec::with_default(
+//!     "capacity",
+//!     OptionKind::Integer { min: 1, max: 1_000_000 },
+//!     "10000",
+//!     "Largest number of events",
+//! )];
+//! let text = "channels { memory \"m\" { capcity 5 } }\nsources { seq \"s\" channel=\"m\" }\nsinks { null \"n\" channel=\"m\" }";
+//! let (spec, mut found) = parse_text("agent.kdl", text, &MapEnvironment::default());
+//! assert!(found.is_empty());
+//! let (section, more) = check(&spec.channels[0].node, MEMORY, false, &spec.files);
+//! found.extend(more);
+//! assert_eq!(section.integer("capacity"), 10_000);
+//! assert_eq!(
+//!     Report::new(&found, &spec.files).render_text(false, 80),
+//!     "error[config::unknown-option]: unknown option `capcity` of `memory`
+//!  --> agent.kdl:1:25
+//! 1 | channels { memory \"m\" { capcity 5 } }
+//!   |                         ^^^^^^^ not known here
+//!   = help: did you mean `capacity`?
+//! "
+//! );
+//! ```
 #![deny(missing_docs)]
 
 mod check;
@@ -12,6 +38,8 @@ mod diagnostic;
 mod document;
 mod environment;
 mod expand;
+mod explain;
+mod json;
 mod load;
 mod node;
 mod option;
@@ -28,6 +56,8 @@ mod suggest;
 pub use check::check;
 pub use diagnostic::{Diagnostic, Diagnostics, FileId, Files, Severity, Span};
 pub use environment::{Environment, MapEnvironment, SystemEnvironment};
+pub use explain::{Explained, explain_markdown, explain_text};
+pub use json::{pointer_span, to_json};
 pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -14,7 +14,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, FileId, Files, Span},
     document::{self, FILE_BYTES_MAX},
-    environment::Environment,
+    environment::{Environment, plain},
     expand::{Expander, shown},
     node::{Node, Scalar},
     reader,
@@ -23,6 +23,8 @@ use crate::{
 
 /// Files within files within files.
 const INCLUDE_DEPTH_MAX: usize = 16;
+/// Findings of one configuration; a file of junk can have one for every byte.
+const FINDINGS_MAX: usize = 1000;
 /// Files of one configuration.
 const FILES_MAX: usize = 1000;
 
@@ -92,6 +94,7 @@ impl<'a> Loader<'a> {
             reader::read(&nodes, &mut spec, &mut found);
         }
         found.sort();
+        found.limit(FINDINGS_MAX);
         (spec, found)
     }
 
@@ -107,9 +110,9 @@ impl<'a> Loader<'a> {
             Err(error) => {
                 let help = match error.kind() {
                     io::ErrorKind::IsADirectory => Some("name the file in it, or include \"folder/*.kdl\""),
-                    io::ErrorKind::NotFound if origin.is_some() => {
-                        Some("a pattern such as \"conf.d/*.kdl\" may match nothing")
-                    }
+                    io::ErrorKind::NotFound if origin.is_some() => Some(
+                        "create it, or correct the path; only a pattern such as \"conf.d/*.kdl\" may match no file",
+                    ),
                     _ => None,
                 };
                 return self.refuse(path, origin, &describe_io(&error), help);
@@ -282,19 +285,4 @@ fn folder_or_here(folder: &Path) -> &Path {
 
 fn display_folder(folder: &Path) -> String {
     folder_or_here(folder).display().to_string()
-}
-
-/// A path without `.` and with `..` resolved where the text allows it: enough to recognise a file again.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if plain.file_name().is_some() => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
 }

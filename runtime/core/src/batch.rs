@@ -3,7 +3,11 @@
 //! The events sit in one shared vector: a clone, and a part of a batch, cost one reference count. Changing
 //! events in place is free as long as nobody else holds the batch, which is so until it reaches a channel.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytestring::ByteString;
 
@@ -14,6 +18,8 @@ use crate::{dead_letter::Rejection, event::Event, event::Headers, position::Posi
 pub struct Batch {
     events: Arc<Vec<Event>>,
     range: Range<usize>,
+    /// The size, once someone has asked: limits, counters and channels all do.
+    size: OnceLock<usize>,
     diverted: Vec<Diverted>,
     position: Option<PositionUpdate>,
     formed_at: Option<u64>,
@@ -64,13 +70,7 @@ impl Default for BatchLimit {
 impl Batch {
     /// A batch of these events.
     pub fn new(events: Vec<Event>) -> Self {
-        Self {
-            range: 0..events.len(),
-            events: Arc::new(events),
-            diverted: Vec::new(),
-            position: None,
-            formed_at: None,
-        }
+        Self::over(0..events.len(), Arc::new(events), OnceLock::new())
     }
 
     /// How many events there are, diverted ones not counted.
@@ -93,14 +93,15 @@ impl Batch {
         self.events().iter()
     }
 
-    /// The size of all events as [`Event::size`] counts it.
+    /// The size of all events as [`Event::size`] counts it. Counted once.
     pub fn size(&self) -> usize {
-        self.iter().map(Event::size).sum()
+        *self.size.get_or_init(|| self.iter().map(Event::size).sum())
     }
 
     /// The events for changing; copies the list (not the bodies) only when the batch is shared.
     pub fn events_mut(&mut self) -> &mut [Event] {
         let range = self.range.clone();
+        self.size.take();
         Arc::make_mut(&mut self.events).get_mut(range).unwrap_or_default()
     }
 
@@ -162,17 +163,19 @@ impl Batch {
     pub fn part(&self, rows: Range<usize>) -> Self {
         let end = (self.range.start + rows.end).min(self.range.end);
         let start = (self.range.start + rows.start).min(end);
-        Self {
-            events: Arc::clone(&self.events),
-            range: start..end,
-            diverted: Vec::new(),
-            position: None,
-            formed_at: self.formed_at,
-        }
+        let size = if (start..end) == self.range { self.size.clone() } else { OnceLock::new() };
+        Self { formed_at: self.formed_at, ..Self::over(start..end, Arc::clone(&self.events), size) }
+    }
+
+    fn over(range: Range<usize>, events: Arc<Vec<Event>>, size: OnceLock<usize>) -> Self {
+        Self { events, range, size, diverted: Vec::new(), position: None, formed_at: None }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
     pub fn prefix_within(&self, limit: BatchLimit) -> usize {
+        if self.len() <= limit.events_max && self.size() <= limit.bytes_max {
+            return self.len();
+        }
         let mut bytes = 0;
         let mut rows = 0;
         for event in self.iter().take(limit.events_max.max(1)) {
@@ -278,6 +281,14 @@ mod tests {
         let mut second = first.clone();
         second.events_mut()[0].body = "x".into();
         assert_eq!((bodies(&first), bodies(&second)), (vec!["a", "b"], vec!["x", "b"]));
+    }
+
+    #[test]
+    fn the_size_follows_changes_and_parts() {
+        let mut whole = batch(&["a", "bb", "ccc"]);
+        assert_eq!((whole.size(), whole.part(1..3).size(), whole.part(0..3).size()), (6, 5, 6));
+        whole.events_mut()[0].body = "long".into();
+        assert_eq!((whole.size(), whole.clone().retain(|event| event.body.len() > 2).size()), (9, 7));
     }
 
     #[test]

@@ -80,6 +80,8 @@ component_metrics! {
         events_out: "Events an interceptor passed on",
         /// Events sent to the dead-letter channel.
         events_rejected: "Events an interceptor sent to the dead-letter channel",
+        /// Values left out.
+        values_unreadable: "Values an interceptor could not read and left out of the headers, such as dates",
         /// Time spent.
         nanos: "Nanoseconds spent intercepting",
     }

@@ -40,7 +40,9 @@ pub fn set_aside(disk: &dyn Disk, path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
     let taken: Vec<String> = disk.list(directory)?.into_iter().map(|entry| entry.name).collect();
     let free = (1_u64..)
-        .map(|number| if number == 1 { format!("{name}.damaged") } else { format!("{name}.damaged-{number}") })
+        .map(
+            |number| if number == 1 { format!("{name}.damaged") } else { format!("{name}.damaged-{number}") },
+        )
         .find(|candidate| !taken.contains(candidate))
         .ok_or(ErrorKind::AlreadyExists)?;
     let target = directory.join(free);

@@ -57,7 +57,14 @@ impl Disk for SystemDisk {
     }
 
     fn create_dir(&self, directory: &Path) -> Result<()> {
-        fs::create_dir_all(directory)
+        let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
+        fs::create_dir_all(directory)?;
+        // A new directory is durable when the one above it is synced. A relative path ends in nothing: here.
+        for parent in missing.into_iter().filter_map(Path::parent) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            self.sync_dir(parent)?;
+        }
+        Ok(())
     }
 
     fn sync_dir(&self, directory: &Path) -> Result<()> {
@@ -140,6 +147,15 @@ mod tests {
         );
         drop(first);
         SystemDisk.lock(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn directories_are_made_with_those_above_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        SystemDisk.create_dir(&deep).unwrap();
+        SystemDisk.create_dir(&deep).unwrap();
+        assert!(deep.is_dir());
     }
 
     #[test]

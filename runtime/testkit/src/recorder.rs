@@ -64,9 +64,9 @@ impl RecordingChannel {
         crate::within(&format!("{count} events"), async {
             loop {
                 let changed = self.state.changed.notified();
-                let events = self.events();
-                if events.len() >= count {
-                    return events;
+                let committed: usize = self.state.batches.lock().iter().map(Vec::len).sum();
+                if committed >= count {
+                    return self.events();
                 }
                 changed.await;
             }

@@ -51,10 +51,14 @@ impl SourceRig {
             Ok(source) => source,
             Err(findings) => unreachable!("{kdl}: {findings:?}"),
         };
-        Self::run(source, channel, clock, context)
+        Self::with_source(source, channel, clock, context)
     }
 
-    fn run(
+    /// Runs a source that a test has built by other means.
+    ///
+    /// # Panics
+    /// A socket cannot be bound.
+    pub fn with_source(
         source: Box<dyn Source>,
         channel: RecordingChannel,
         clock: Arc<TestClock>,

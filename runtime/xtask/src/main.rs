@@ -1,6 +1,12 @@
 //! The chores of the repository: `cargo xtask <chore>`.
 
+mod bench;
+mod chores;
+mod docs;
 mod guests;
+mod prerequisites;
+mod quickstart;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -16,7 +22,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Builds the plugins of examples, tests and templates to `target/guests/<name>.wasm`.
+    /// Builds everything, runs an agent on a real access log through plugins into rolled files, and checks the output
+    Quickstart(quickstart::Options),
+    /// Builds the plugins of examples, tests and templates to `target/guests/<name>.wasm`
     ///
     /// Installs what it needs for wasm32: a target of rustup, or on Debian the packages of a Rust that
     /// brings its own standard library as source.
@@ -25,11 +33,34 @@ enum Chore {
         /// Only these; all if none is named.
         names: Vec<String>,
     },
+    /// Installs what tests need, builds everything and runs all tests
+    Test {
+        /// Passed on to the tests, for example a name to filter by.
+        arguments: Vec<String>,
+    },
+    /// The whole gate: formatting, lints, house rules, reference pages, tests
+    Ci,
+    /// Checks the house rules that no compiler knows
+    Tidy,
+    /// Writes the component reference under runtime/reference from the option tables
+    Docs {
+        /// Only report what is out of date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measures the rows of the speed budget next to their references
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
+        Chore::Quickstart(options) => quickstart::run(&options),
         Chore::Guests { names } => guests::build(&names).map(drop),
+        Chore::Test { arguments } => chores::test(&arguments),
+        Chore::Ci => chores::ci(),
+        Chore::Tidy => tidy::tidy(),
+        Chore::Docs { check } => docs::docs(check),
+        Chore::Bench(options) => bench::bench(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

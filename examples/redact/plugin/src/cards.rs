@@ -75,37 +75,35 @@ fn card_at(text: &[u8], start: usize) -> Option<usize> {
     if !is_first || !is_apart {
         return None;
     }
-    let whole = digits_at(text, start);
-    let ends = [Some(start + whole).filter(|_| (LENGTH_MIN..=LENGTH_MAX).contains(&whole))];
-    let grouped = GROUPS.iter().map(|groups| end_of_groups(text, start, groups));
-    let mut ends = ends.into_iter().chain(grouped).flatten();
-    ends.find(|end| is_end(text, *end) && has_valid_check_digit(&text[start..*end]))
+    let is_card = |end: &usize| is_end(text, *end) && has_valid_check_digit(&text[start..*end]);
+    match digits_at(text, start) {
+        length @ LENGTH_MIN..=LENGTH_MAX => Some(start + length).filter(is_card),
+        // All printed forms begin with a group of four.
+        4 => GROUPS.iter().filter_map(|groups| end_of_groups(text, start, groups)).find(is_card),
+        _ => None,
+    }
 }
 
 fn is_end(text: &[u8], end: usize) -> bool {
     text.get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
 }
 
+/// Gives the end of these groups, if they stand at `start`, the first of which has been seen.
 fn end_of_groups(text: &[u8], start: usize, groups: &[usize]) -> Option<usize> {
-    let separator = *text.get(start + groups[0]).filter(|byte| is_separator(**byte))?;
-    let mut at = start;
-    for (index, length) in groups.iter().enumerate() {
-        if index > 0 {
-            if text.get(at) != Some(&separator) {
-                return None;
-            }
-            at += 1;
-        }
-        if digits_at(text, at) != *length {
+    let mut at = start + groups[0];
+    let separator = *text.get(at).filter(|byte| is_separator(**byte))?;
+    for length in &groups[1..] {
+        if text.get(at) != Some(&separator) || digits_at(text, at + 1) != *length {
             return None;
         }
-        at += length;
+        at += 1 + length;
     }
     Some(at)
 }
 
 fn digits_at(text: &[u8], start: usize) -> usize {
-    text.get(start..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count())
+    let rest = text.get(start..).unwrap_or_default();
+    rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
 }
 
 /// The Luhn sum: every second digit from the right counts twice.

@@ -205,7 +205,9 @@ mod tests {
         edits.drop(1);
         edits.reject(2, "why");
         edits.route(3, "fast");
-        edits.split(4, |events| drop(events.push(b"e1").header("n", "1")));
+        edits.split(4, |events| {
+            events.push(b"e1").header("n", "1");
+        });
         edits.remove_header_on_all("n");
         let outcome = apply(&batch(events.to_vec()), edits).unwrap();
         assert_eq!(outcome.kept, [Event::new("A"), Event::new("e1")]);

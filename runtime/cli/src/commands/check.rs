@@ -28,7 +28,8 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Answer> {
     match options.format {
         OutputFormat::Json => println!("{}", report.render_json()),
         OutputFormat::Text if findings.is_empty() => {
-            let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+            let count =
+                |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
             println!(
                 "{}: good ({}, {}, {})",
                 options.config.display(),

@@ -16,7 +16,8 @@ pub(crate) fn completions(options: &CompletionOptions) -> anyhow::Result<Answer>
 }
 
 pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Answer> {
-    std::fs::create_dir_all(&options.folder).with_context(|| format!("cannot create {}", options.folder.display()))?;
+    std::fs::create_dir_all(&options.folder)
+        .with_context(|| format!("cannot create {}", options.folder.display()))?;
     let mut command = Arguments::command();
     command.build();
     page(&command, "millrace", &options.folder)?;
@@ -29,7 +30,8 @@ fn page(command: &clap::Command, name: &str, folder: &Path) -> anyhow::Result<()
     clap_mangen::Man::new(named).render(&mut text)?;
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    for child in command.get_subcommands().filter(|child| !child.is_hide_set() && child.get_name() != "help") {
+    for child in command.get_subcommands().filter(|child| !child.is_hide_set() && child.get_name() != "help")
+    {
         page(child, &format!("{name}-{}", child.get_name()), folder)?;
     }
     Ok(())

@@ -116,7 +116,8 @@ fn dot(plan: &AgentPlan) -> String {
 
 fn mermaid(plan: &AgentPlan) -> String {
     let graph = edges(plan);
-    let id = |id: &str| id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
+    let id =
+        |id: &str| id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
     let mut text = String::from("flowchart LR\n");
     for (node, label, role) in &graph.nodes {
         let label = quoted(&label.replace("\\n", "<br/>"));

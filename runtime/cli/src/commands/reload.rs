@@ -30,7 +30,11 @@ fn text(report: &Value) -> String {
                     format!("  {:<12} {} {}\n", word("action"), word("kind"), word("name"))
                 })
                 .collect();
-            format!("applied in {} ms; generation {generation} runs now\n{}", report["took_millis"], lines.concat())
+            format!(
+                "applied in {} ms; generation {generation} runs now\n{}",
+                report["took_millis"],
+                lines.concat()
+            )
         }
         Some("unchanged") => format!("nothing changed; generation {generation} runs on\n"),
         _ => {

@@ -35,7 +35,8 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
     install_tls();
     raise_file_limit();
     let data_dir = plan.settings.data_dir.clone();
-    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create data-dir {}", data_dir.display()))?;
+    std::fs::create_dir_all(&data_dir)
+        .with_context(|| format!("cannot create data-dir {}", data_dir.display()))?;
     let positions = FilePositionStore::open(Arc::new(SystemDisk), &data_dir.join("positions"))
         .with_context(|| format!("cannot open the positions under {}", data_dir.display()))?;
     let services = Services {
@@ -69,17 +70,25 @@ fn install_tls() {
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
         tracing::debug!(%error, "cannot raise the limit of open files");
     }
 }
 
-async fn live(options: &RunOptions, plan: AgentPlan, services: Services, log: LogFilter) -> anyhow::Result<Answer> {
+async fn live(
+    options: &RunOptions,
+    plan: AgentPlan,
+    services: Services,
+    log: LogFilter,
+) -> anyhow::Result<Answer> {
     let settings = plan.settings.clone();
     let admin = match &settings.admin_listen {
         Some(listen) => {
             let bound = millrace_admin::bind(listen).await;
-            Some(bound.with_context(|| format!("admin server cannot listen on {listen}; choose another `admin listen`"))?)
+            Some(bound.with_context(|| {
+                format!("admin server cannot listen on {listen}; choose another `admin listen`")
+            })?)
         }
         None => None,
     };
@@ -143,7 +152,10 @@ async fn until_asked_to_stop(agent: &AgentHandle, exit_when_done: bool) -> anyho
 async fn drain(agent: &AgentHandle, deadline: Duration) -> anyhow::Result<u64> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(deadline_s = deadline.as_secs(), "stopping: sources end, channels drain; a second signal stops at once");
+    tracing::info!(
+        deadline_s = deadline.as_secs(),
+        "stopping: sources end, channels drain; a second signal stops at once"
+    );
     tokio::select! {
         left = agent.shutdown(deadline) => Ok(left),
         _ = terminate.recv() => Ok(abandon(agent)),

@@ -39,7 +39,8 @@ fn table(status: &Value) -> String {
                 channels.join(" ")
             ));
             for interceptor in list(&component["interceptors"]) {
-                let digest = interceptor["digest"].as_str().map_or("", |digest| digest.get(..19).unwrap_or(digest));
+                let digest =
+                    interceptor["digest"].as_str().map_or("", |digest| digest.get(..19).unwrap_or(digest));
                 lines.push(format!(
                     "  {:<22} {:<16} generation {} {digest}",
                     text(&interceptor["name"]),
@@ -52,9 +53,11 @@ fn table(status: &Value) -> String {
             }
         }
     }
-    lines.push(format!("\n{:<24} {:>12} {:>14} {:>8} {:>8}", "CHANNEL", "EVENTS", "BYTES", "FILL", "DAMAGED"));
+    lines
+        .push(format!("\n{:<24} {:>12} {:>14} {:>8} {:>8}", "CHANNEL", "EVENTS", "BYTES", "FILL", "DAMAGED"));
     for channel in list(&status["channels"]) {
-        let (events, most) = (channel["events"].as_u64().unwrap_or(0), channel["events_max"].as_u64().unwrap_or(0));
+        let (events, most) =
+            (channel["events"].as_u64().unwrap_or(0), channel["events_max"].as_u64().unwrap_or(0));
         let fill = events.saturating_mul(100).checked_div(most).unwrap_or(0);
         lines.push(format!(
             "{:<24} {:>12} {:>14} {:>7}% {:>8}",

@@ -3,6 +3,7 @@
 use super::{Arguments, Checker, Place};
 use crate::{
     diagnostic::Diagnostic,
+    expand::is_missing,
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     section::Value,
@@ -28,6 +29,7 @@ impl Checker<'_> {
         }
         let mut texts = Vec::new();
         let mut paths = Vec::new();
+        scalars.retain(|scalar| !matches!(&scalar.value, Scalar::Text(text) if is_missing(text)));
         for scalar in scalars {
             match self.scalar(option, option.kind, scalar) {
                 Some(Value::Text(text)) => texts.push(Spanned::new(text, scalar.span)),

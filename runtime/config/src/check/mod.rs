@@ -4,6 +4,7 @@
 //! nobody runs it, because its diagnostics hold errors.
 
 mod group;
+mod text;
 mod value;
 
 use crate::{

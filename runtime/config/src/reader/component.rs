@@ -3,7 +3,7 @@
 use super::{Reader, first_text};
 use crate::{
     diagnostic::Diagnostic,
-    expand::{shown, shown_text},
+    expand::{is_missing, shown, shown_text},
     node::{Node, Spanned},
     spec::ComponentSpec,
 };
@@ -52,6 +52,9 @@ impl Reader<'_> {
 
     /// Letters, digits, `-`, `_` and `.`: what is safe in file names and readable in metrics.
     pub(super) fn name_is_good(&mut self, name: &Spanned<String>, what: &str) -> bool {
+        if is_missing(&name.value) {
+            return false;
+        }
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let label = if name.value.is_empty() {
             "the name is empty".to_owned()

@@ -4,6 +4,7 @@ use super::Reader;
 use crate::{
     check::Arguments,
     diagnostic::Diagnostic,
+    expand::is_missing,
     node::{Node, Spanned},
     option::{OptionKind, OptionSpec},
     spec::{AgentSpec, PluginSpec},
@@ -84,6 +85,9 @@ impl Reader<'_> {
     }
 
     fn digest(&mut self, digest: &Spanned<String>) {
+        if is_missing(&digest.value) {
+            return;
+        }
         let hex = digest.value.strip_prefix("sha256:");
         let label = match hex {
             None => "does not start with `sha256:`".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Files, Span},
-    expand::shown_text,
+    expand::{is_missing, shown_text},
     node::{Node, Scalar, Spanned},
     spec::{AgentSpec, ComponentSpec, GroupSpec},
     suggest,
@@ -42,7 +42,7 @@ pub(crate) fn unknown(
     known: &[&str],
     files: &Files,
 ) -> Option<Diagnostic> {
-    if known.contains(&name.value.as_str()) {
+    if known.contains(&name.value.as_str()) || is_missing(&name.value) {
         return None;
     }
     let shown = shown_text(files, &name.value, name.span);

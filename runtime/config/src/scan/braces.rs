@@ -15,25 +15,42 @@ pub(super) struct Open {
     indent: usize,
     /// The first later line that is not indented further, should the block prove to be unclosed.
     dedent: Option<usize>,
+    /// What stands before the place after its `}`.
+    after: Before,
 }
 
 impl Scanner<'_> {
     pub(super) fn open_block(&mut self) {
         let at = self.at;
         self.at += 1;
+        let commented_out = self.slashdash.take().is_some();
         if self.blocks.len() >= DEPTH_MAX {
             return self.too_deep(at, "blocks");
         }
         if let Before::Equals(_) = self.before {
             self.end_node();
         }
+        let nameless = match self.before {
+            Before::Start | Before::Equals(_) => true,
+            Before::Block => !commented_out,
+            Before::Name | Before::Value | Before::Property => false,
+        };
+        if nameless {
+            let finding = self
+                .finding("config::brace", at..at + 1, "a block without a name")
+                .label("belongs to no node")
+                .help("write the name before `{`, on the same line");
+            self.guess(finding, at..at, "\nblock ");
+        }
+        let after = if commented_out && !nameless { self.before } else { Before::Block };
         let (indent, _) = self.line_of(at);
-        self.blocks.push(Open { at, indent, dedent: None });
+        self.blocks.push(Open { at, indent, dedent: None, after });
         self.before = Before::Start;
     }
 
     pub(super) fn close_block(&mut self) {
         let at = self.at;
+        self.end_slashdash();
         self.end_node();
         self.at += 1;
         self.before = Before::Block;
@@ -43,7 +60,9 @@ impl Scanner<'_> {
                 self.forgotten(open, at);
             }
         }
-        if self.blocks.pop().is_none() {
+        if let Some(open) = self.blocks.pop() {
+            self.before = open.after;
+        } else {
             let finding = self
                 .finding("config::brace", at..at + 1, "`}` without a `{` before it")
                 .label("nothing to close")
@@ -84,10 +103,8 @@ impl Scanner<'_> {
 
     /// The indentation of the line at `at`, and whether `at` is the first thing on it.
     fn line_of(&self, at: usize) -> (usize, bool) {
-        let before = self.text.get(..at).unwrap_or_default();
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.text.get(start..).unwrap_or_default();
+        let line = self.text.get(self.line_start..at).unwrap_or_default();
         let indent = line.find(|c| c != ' ' && c != '\t').unwrap_or(line.len());
-        (indent, start + indent == at)
+        (indent, self.line_start + indent == at)
     }
 }

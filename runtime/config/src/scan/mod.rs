@@ -20,6 +20,8 @@ use braces::Open;
 
 /// Blocks within blocks; configurations need about six.
 pub(crate) const DEPTH_MAX: usize = 32;
+/// Values and properties of one node; the parser's time grows with their square.
+const WORDS_MAX: usize = 10_000;
 /// Slips after which a text is taken for something other than KDL.
 pub(crate) const SLIPS_MAX: usize = 40;
 
@@ -48,8 +50,10 @@ enum Before {
     Start,
     /// The node's name.
     Name,
-    /// A value or a property.
+    /// A value, or the name of a property.
     Value,
+    /// A property with its value.
+    Property,
     /// An equals sign, at this offset.
     Equals(usize),
     /// The end of a block.
@@ -60,8 +64,14 @@ struct Scanner<'a> {
     file: FileId,
     text: &'a str,
     at: usize,
+    /// Where the current line starts, as far as the pass has seen lines.
+    line_start: usize,
     before: Before,
     blocks: Vec<Open>,
+    /// Values and properties of the current node so far.
+    words: usize,
+    /// A `/-` whose victim has not come yet.
+    slashdash: Option<usize>,
     /// Open `[`, which KDL does not have.
     lists: usize,
     scan: Scan,
@@ -73,8 +83,11 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan {
         file,
         text,
         at: if text.starts_with('\u{FEFF}') { 3 } else { 0 },
+        line_start: 0,
         before: Before::Start,
         blocks: Vec::new(),
+        words: 0,
+        slashdash: None,
         lists: 0,
         scan: Scan::default(),
     };
@@ -87,6 +100,7 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan {
             return scanner.scan;
         }
     }
+    scanner.end_slashdash();
     scanner.end_node();
     scanner.close_all();
     scanner.scan
@@ -114,9 +128,11 @@ impl Scanner<'_> {
             c if is_newline(c) => {
                 self.end_node();
                 self.at += c.len_utf8();
+                self.line_start = self.at;
             }
             c if is_blank(c) && c != '\u{FEFF}' => self.at += c.len_utf8(),
             ';' => {
+                self.end_slashdash();
                 self.end_node();
                 self.at += 1;
             }
@@ -128,7 +144,7 @@ impl Scanner<'_> {
             '=' => self.equals(),
             '/' if self.rest().starts_with("//") => self.skip_line(),
             '/' if self.rest().starts_with("/*") => self.skip_comment(),
-            '/' if self.rest().starts_with("/-") => self.at += 2,
+            '/' if self.rest().starts_with("/-") => self.slashdash(),
             '\\' if self.continues_line() => {}
             '"' => self.quoted(),
             '#' => self.hash(),
@@ -139,10 +155,18 @@ impl Scanner<'_> {
 
     /// A value or name that takes this range was read.
     fn read_word(&mut self, end: usize) {
+        self.slashdash = None;
         self.separate();
+        self.words = if self.before == Before::Start { 0 } else { self.words + 1 };
+        if self.words > WORDS_MAX {
+            let reason = format!("more than {WORDS_MAX} values on one node");
+            let finding = self.finding("config::too-many", self.at..end, reason).label("one too many");
+            self.give_up(finding);
+        }
         self.before = match self.before {
             Before::Start | Before::Block => Before::Name,
-            Before::Name | Before::Value | Before::Equals(_) => Before::Value,
+            Before::Name | Before::Value | Before::Property => Before::Value,
+            Before::Equals(_) => Before::Property,
         };
         self.at = end;
     }
@@ -164,6 +188,22 @@ impl Scanner<'_> {
         }
     }
 
+    /// `/-` comments out what follows; it may follow on a later line, but something must.
+    fn slashdash(&mut self) {
+        self.end_slashdash();
+        self.slashdash = Some(self.at);
+        self.at += 2;
+    }
+
+    fn end_slashdash(&mut self) {
+        let Some(at) = self.slashdash.take() else { return };
+        let finding = self
+            .finding("config::syntax", at..at + 2, "`/-` comments out nothing")
+            .label("nothing follows")
+            .help("`/-` stands directly before a node, a value or a block; `//` comments out a line");
+        self.guess(finding, at..at + 2, "  ");
+    }
+
     fn end_node(&mut self) {
         if let Before::Equals(at) = self.before {
             let finding = self
@@ -177,6 +217,7 @@ impl Scanner<'_> {
 
     fn equals(&mut self) {
         let at = self.at;
+        self.end_slashdash();
         self.at += 1;
         if self.before == Before::Name {
             let finding = self
@@ -184,6 +225,14 @@ impl Scanner<'_> {
                 .label("leave it out")
                 .help("write `name value`; `name=value` is for what follows a node's name");
             self.mend(finding, at..at + 1, " ");
+            return;
+        }
+        if self.before != Before::Value {
+            let finding = self
+                .finding("config::equals", at..at + 1, "`=` without a name before it")
+                .label("not expected here")
+                .help("write `name=value`");
+            self.guess(finding, at..at + 1, " ");
             return;
         }
         self.before = Before::Equals(at);

@@ -123,10 +123,11 @@ impl Scanner<'_> {
         let body = quote + quotes.len();
         let rest = self.text.get(body..).unwrap_or_default();
         let found = rest.find(&fence);
-        let line = rest.find(is_newline).unwrap_or(rest.len());
+        let one_line = |at: usize| !rest.get(..at).unwrap_or_default().contains(is_newline);
         match found {
-            Some(at) if multi_line || at < line => Some(body + at + fence.len()),
+            Some(at) if multi_line || one_line(at) => Some(body + at + fence.len()),
             _ => {
+                let line = rest.find(is_newline).unwrap_or(rest.len());
                 let range = start..if multi_line { body } else { body + line };
                 let finding = self
                     .finding("config::unterminated", range, "the raw string is not closed")

@@ -50,34 +50,32 @@ impl Scanner<'_> {
     /// it: `/var/log/*.log`, `http://host/?a=b`, `logs/%{host}`.
     fn run_length(&self) -> usize {
         let rest = self.rest();
-        let line = rest.find(is_newline).map_or(rest, |end| rest.get(..end).unwrap_or_default());
         let mut before = '\0';
         let mut broken = false;
         let mut skip_to = 0;
-        for (at, c) in line.char_indices() {
-            let here = line.get(at..).unwrap_or_default();
+        for (at, c) in rest.char_indices() {
             if at < skip_to {
                 continue;
             }
             match c {
-                c if is_blank(c) => return at,
+                c if is_blank(c) || is_newline(c) => return at,
                 ';' | '"' | '(' | ')' | '}' => return at,
                 '=' if !broken => return at,
-                '{' => match here.find('}') {
+                '{' => match ahead(rest, at).find('}') {
                     Some(end) if matches!(before, '$' | '%') => {
                         skip_to = at + end + 1;
                         broken = true;
                     }
                     _ => return at,
                 },
-                '/' if comment_starts(line.get(..at).unwrap_or_default(), here, broken) => return at,
+                '/' if comment_starts(rest, at, broken) => return at,
                 ']' if !broken && self.lists > 0 => return at,
                 '/' | '\\' | '[' | ']' => broken = true,
                 _ => {}
             }
             before = c;
         }
-        line.len()
+        rest.len()
     }
 
     fn keyword(&mut self, word: &str, range: Range<usize>) {
@@ -154,7 +152,7 @@ impl Scanner<'_> {
         let Some((open, close)) = QUOTES.iter().find(|(open, _)| rest.starts_with(*open)) else {
             return false;
         };
-        let line = rest.find(is_newline).map_or(rest, |end| rest.get(..end).unwrap_or_default());
+        let line = ahead(rest, 0);
         let body = open.len_utf8();
         let Some(length) = line.get(body..).and_then(|inner| inner.find(*close)) else { return false };
         let content = line.get(body..body + length).unwrap_or_default();
@@ -170,17 +168,30 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether the `/` at the start of `here` begins a comment, after `word` on the same line.
-fn comment_starts(word: &str, here: &str, broken: bool) -> bool {
-    if broken {
+/// Whether the `/` at `at` begins a comment, after the word before it.
+fn comment_starts(rest: &str, at: usize, broken: bool) -> bool {
+    let here = rest.get(at..).unwrap_or_default();
+    let is_comment = here.starts_with("//") || here.starts_with("/*");
+    if broken || !is_comment {
         return false;
     }
+    let word = rest.get(..at).unwrap_or_default();
     if here.starts_with("//") {
         // `10//comment` and `word// comment` are comments; `http://x` and `srv//x` are not meant as such.
-        let glued = here.chars().nth(2).is_some_and(|c| !is_blank(c) && c != '/');
-        return is_number(word) || !glued;
+        let glued = here.chars().nth(2).is_some_and(|c| !is_blank(c) && !is_newline(c) && c != '/');
+        return !glued || is_number(word);
     }
-    here.starts_with("/*") && (here.contains("*/") || is_number(word))
+    is_number(word) || ahead(rest, at).contains("*/")
+}
+
+/// What follows on the same line, so far as it is worth looking: the pass must not grow with the square of a
+/// line.
+fn ahead(rest: &str, at: usize) -> &str {
+    const LETTERS_MAX: usize = 1000;
+    let here = rest.get(at..).unwrap_or_default();
+    let end = here.char_indices().take(LETTERS_MAX).find(|(_, c)| is_newline(*c)).map(|(end, _)| end);
+    let end = end.or_else(|| here.char_indices().nth(LETTERS_MAX).map(|(end, _)| end));
+    end.map_or(here, |end| here.get(..end).unwrap_or_default())
 }
 
 /// A word that KDL takes as a value without quotes.
@@ -195,8 +206,7 @@ fn is_identifier(word: &str) -> bool {
     !word.is_empty()
         && !number_like
         && !matches!(word, "true" | "false" | "null" | "inf" | "-inf" | "nan")
-        && !word
-            .contains(|c| matches!(c, '\\' | '/' | '(' | ')' | '{' | '}' | ';' | '[' | ']' | '"' | '#' | '='))
+        && !word.contains(['\\', '/', '(', ')', '{', '}', ';', '[', ']', '"', '#', '='])
         && !word.contains(|c| super::is_disallowed(c) || is_blank(c))
 }
 

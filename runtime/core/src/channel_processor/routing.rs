@@ -34,17 +34,16 @@ pub(super) fn route<'a>(
     let mut required = Collected::new(pipeline.channels.len());
     let mut optional = Collected::new(pipeline.channels.len());
     let mut unrouted = 0;
-    match common_route(pipeline, batch) {
-        Some(route) => {
+    match routes(pipeline, batch) {
+        Routes::Common(route) => {
             if route == Route::default() {
                 unrouted = batch.len() as u64;
             }
             route.required.iter().for_each(|&channel| required.whole(channel, batch));
             route.optional.iter().for_each(|&channel| optional.whole(channel, batch));
         }
-        None => {
-            for event in batch {
-                let route = pipeline.selector.select(event);
+        Routes::Each(routes) => {
+            for (event, route) in batch.iter().zip(routes) {
                 if route == Route::default() {
                     unrouted += 1;
                 }
@@ -75,17 +74,27 @@ pub(super) fn route<'a>(
     Ok(Routed { required: parts, optional: optional.into_parts(pipeline), unrouted })
 }
 
-/// The route that all events of the batch share, if they do.
-fn common_route<'a>(pipeline: &'a Pipeline, batch: &Batch) -> Option<Route<'a>> {
+/// The routes of a batch.
+enum Routes<'a> {
+    /// All events share this one.
+    Common(Route<'a>),
+    /// One for each event.
+    Each(Vec<Route<'a>>),
+}
+
+/// Asks the selector once for each event: a selector that takes turns would notice being asked twice.
+fn routes<'a>(pipeline: &'a Pipeline, batch: &Batch) -> Routes<'a> {
     if batch.is_empty() {
-        return Some(Route::default());
+        return Routes::Common(Route::default());
     }
     if let Some(route) = pipeline.selector.uniform() {
-        return Some(route);
+        return Routes::Common(route);
     }
-    let mut routes = batch.iter().map(|event| pipeline.selector.select(event));
-    let first = routes.next()?;
-    routes.all(|route| route == first).then_some(first)
+    let routes: Vec<Route<'a>> = batch.iter().map(|event| pipeline.selector.select(event)).collect();
+    match routes.first() {
+        Some(first) if routes.iter().all(|route| route == first) => Routes::Common(*first),
+        _ => Routes::Each(routes),
+    }
 }
 
 /// Hands the position to its home, adding an empty part where no event goes there.

@@ -54,6 +54,20 @@ pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
     built.into_iter().next().with_context(|| format!("{} holds no plugin", dir.display()))
 }
 
+/// The manifests of the crates around guests that have tests of their own: the SDK and the examples.
+pub fn native_manifests() -> Result<Vec<PathBuf>> {
+    let root = root();
+    let mut manifests = vec![root.join("guest-sdk/rust/Cargo.toml")];
+    let guests = crates::find(&root)?;
+    manifests.extend(
+        guests
+            .into_iter()
+            .map(|guest| guest.manifest)
+            .filter(|manifest| manifest.starts_with(root.join("examples"))),
+    );
+    Ok(manifests)
+}
+
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -5,7 +5,7 @@
 //! there: its standard library brings imports of WASI. Where rustup cannot add targets, Debian's Rust
 //! packages (`rustc-web`) compile the standard library from source.
 //!
-//! `MILLRACE_GUEST_TOOLCHAIN` set to `rustup` or `debian` picks one.
+//! `MILLRACE_GUEST_TOOLCHAIN` set to `rustup`, `wasip2` or `debian` picks one.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,10 @@ impl Toolchain {
                 None => Self::debian(),
             },
             "rustup" => Self::rustup(root).context(TWO_WAYS),
+            "wasip2" if is_there(root, WASIP2) => Ok(Self { kind: Kind::Rustup, target: WASIP2 }),
+            "wasip2" => bail!(TWO_WAYS),
             "debian" => Self::debian(),
-            other => bail!("MILLRACE_GUEST_TOOLCHAIN is `{other}`; expected `rustup` or `debian`"),
+            other => bail!("MILLRACE_GUEST_TOOLCHAIN is `{other}`; expected `rustup`, `wasip2` or `debian`"),
         }
     }
 
@@ -118,14 +120,11 @@ impl Toolchain {
     }
 
     fn rustup(root: &Path) -> Option<Self> {
-        let installed = installed_targets(root)?;
-        let is_installed = |target: &str| installed.lines().any(|line| line == target);
-        let target = if is_installed(UNKNOWN) || add_target(root, UNKNOWN) {
-            UNKNOWN
-        } else if is_installed(WASIP2) {
-            WASIP2
-        } else {
-            return None;
+        let target = match () {
+            () if is_there(root, UNKNOWN) => UNKNOWN,
+            () if add_target(root, UNKNOWN) => UNKNOWN,
+            () if is_there(root, WASIP2) => WASIP2,
+            () => return None,
         };
         Some(Self { kind: Kind::Rustup, target })
     }
@@ -170,10 +169,11 @@ fn module(line: &str, group: &[Guest]) -> Result<Option<Module>> {
     Ok(Some(Module { guest: guest.clone(), path: PathBuf::from(file) }))
 }
 
-fn installed_targets(root: &Path) -> Option<String> {
+fn is_there(root: &Path, target: &str) -> bool {
     let mut command = Command::new("rustup");
-    let output = command.args(["target", "list", "--installed"]).current_dir(root).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    command.args(["target", "list", "--installed"]).current_dir(root);
+    let Ok(output) = command.output() else { return false };
+    output.status.success() && String::from_utf8_lossy(&output.stdout).lines().any(|line| line == target)
 }
 
 fn add_target(root: &Path, target: &str) -> bool {

@@ -13,9 +13,7 @@ impl Interceptor for Masks {
 
     fn intercept(&mut self, batch: &Batch, edits: &mut Edits) -> Result<(), Failure> {
         let mut bodies = batch.bodies_owned();
-        for byte in bodies.bytes_mut() {
-            *byte = if byte.is_ascii_digit() { b'#' } else { *byte };
-        }
+        bodies.map_bytes(|byte| if byte.is_ascii_digit() { b'#' } else { byte });
         edits.set_all_bodies(bodies);
         Ok(())
     }

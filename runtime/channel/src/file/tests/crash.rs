@@ -1,0 +1,230 @@
+//! The power fails at every single operation; what was acknowledged is there afterwards, once and in order.
+
+use std::{path::Path, sync::Arc};
+
+use millrace_core::{Channel, PositionUpdate};
+use millrace_testkit::{
+    FakeDisk,
+    channel_suite::{batch, drain, ok, put, take},
+};
+
+use super::suite::channel;
+use crate::{FileChannel, FileOptions};
+
+const DIRECTORY: &str = "/channel";
+const BATCHES: usize = 14;
+const BATCH: usize = 5;
+const SEEDS: u64 = 6;
+
+/// About three batches fill a segment.
+fn options() -> FileOptions {
+    FileOptions {
+        segment_bytes: 8 << 10,
+        free_bytes_min: 0,
+        cache_bytes_max: 0,
+        ..FileOptions::new(DIRECTORY)
+    }
+}
+
+async fn open(disk: &FakeDisk) -> Option<FileChannel> {
+    let channel = channel(&options(), Arc::new(disk.clone()));
+    channel.open().await.ok()?;
+    Some(channel)
+}
+
+/// What a run knows for sure.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Batches whose commit was acknowledged.
+    acknowledged: usize,
+    /// Events whose take was acknowledged.
+    taken: usize,
+    /// A take that was neither acknowledged nor certainly undone.
+    take_in_doubt: bool,
+}
+
+fn numbered(number: usize) -> millrace_core::Batch {
+    let bodies = (number * BATCH..(number + 1) * BATCH).map(|event| format!("{event:0250}"));
+    batch(bodies).with_position(PositionUpdate::set("web".into(), "at", number.to_string()))
+}
+
+/// Puts batch after batch from `from` on, takes some in between, until the power fails.
+async fn work(channel: &FileChannel, from: usize, close: bool) -> Outcome {
+    let mut outcome = Outcome { acknowledged: from, ..Outcome::default() };
+    for number in from..BATCHES {
+        if put(channel, numbered(number)).await.is_err() {
+            return outcome;
+        }
+        outcome.acknowledged = number + 1;
+        if number % 3 == 2 {
+            let count = BATCH * 2 + 1;
+            let (open, events) = take(channel, count).await;
+            if open.commit().await.is_err() {
+                outcome.take_in_doubt = true;
+                return outcome;
+            }
+            outcome.taken += events.len();
+        }
+    }
+    if close {
+        let _power_may_fail = channel.close().await;
+    }
+    outcome
+}
+
+/// Opens what the crash left and compares; says how many batches there are.
+async fn check(disk: &FakeDisk, outcome: &Outcome, what: &str, repeats: bool) -> usize {
+    let Some(channel) = open(disk).await else { unreachable!("{what}: does not open") };
+    let stats = channel.stats();
+    assert_eq!(stats.damaged, 0, "{what}: {:?}", names(disk));
+    let count = usize::try_from(stats.events).unwrap_or(0);
+    let found: Vec<usize> = drain(&channel, count).await.iter().map(|body| ok(body.parse())).collect();
+    assert_eq!(channel.stats().bytes, 0, "{what}");
+    assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "{what}: order or repeats in {found:?}");
+    let position = channel.positions("web").unwrap_or_default();
+    let batches = position.get(b"at".as_slice()).map_or(0, |at| {
+        let text = String::from_utf8_lossy(at).into_owned();
+        ok(text.parse::<usize>()) + 1
+    });
+    // One batch was in doubt at most; with its events comes its position and the other way round.
+    assert!(
+        (outcome.acknowledged..=outcome.acknowledged + 1).contains(&batches),
+        "{what}: {batches} {outcome:?}"
+    );
+    let last = found.last().copied();
+    assert!(last.is_none_or(|last| last < batches * BATCH), "{what}: {last:?} of {batches}");
+    let pending: Vec<usize> = (outcome.taken..batches * BATCH).collect();
+    let expected: Vec<usize> = found.iter().copied().filter(|event| *event >= outcome.taken).collect();
+    if outcome.take_in_doubt {
+        assert!(pending.ends_with(&expected), "{what}: {found:?} of {outcome:?}");
+    } else {
+        assert_eq!(expected, pending, "{what}: {outcome:?}");
+    }
+    assert!(repeats || found.len() == pending.len(), "{what}: repeated {found:?}, {outcome:?}");
+    batches
+}
+
+fn names(disk: &FakeDisk) -> Vec<String> {
+    disk.files().iter().map(|(path, content)| format!("{} {}", path.display(), content.len())).collect()
+}
+
+async fn operations() -> u64 {
+    let disk = FakeDisk::default();
+    if let Some(channel) = open(&disk).await {
+        let outcome = work(&channel, 0, true).await;
+        assert_eq!(outcome.acknowledged, BATCHES);
+    }
+    disk.operations()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_failure_at_any_operation_loses_and_invents_nothing() {
+    let operations = operations().await;
+    assert!(operations > 100, "{operations}");
+    for at in 1..=operations {
+        for seed in 0..SEEDS {
+            let disk = FakeDisk::default();
+            disk.fail_power_at(at);
+            let outcome = match open(&disk).await {
+                Some(channel) => work(&channel, 0, true).await,
+                None => Outcome::default(),
+            };
+            let after = disk.after_crash(seed);
+            check(&after, &outcome, &format!("operation {at}, seed {seed}"), true).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_power_failure_during_recovery_changes_nothing() {
+    let operations = operations().await;
+    for at in (1..=operations).step_by(7) {
+        let disk = FakeDisk::default();
+        disk.fail_power_at(at);
+        let outcome = match open(&disk).await {
+            Some(channel) => work(&channel, 0, true).await,
+            None => Outcome::default(),
+        };
+        for during in 1..12 {
+            let first = disk.after_crash(at);
+            first.fail_power_at(during);
+            drop(open(&first).await);
+            let second = first.after_crash(during);
+            check(&second, &outcome, &format!("operation {at}, then {during}"), true).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_goes_on_after_a_crash_and_the_next_crash_is_no_worse() {
+    for at in (1..operations().await).step_by(5) {
+        let disk = FakeDisk::default();
+        disk.fail_power_at(at);
+        let Some(channel) = open(&disk).await else { continue };
+        let first = work(&channel, 0, false).await;
+        drop(channel);
+        let disk = disk.after_crash(at);
+        let from = {
+            let Some(channel) = open(&disk).await else { unreachable!("operation {at}: does not open") };
+            let known = channel.positions("web").unwrap_or_default();
+            let from = known.get(b"at".as_slice()).map_or(0, |at| {
+                let text = String::from_utf8_lossy(at).into_owned();
+                ok(text.parse::<usize>()) + 1
+            });
+            assert!(from >= first.acknowledged);
+            for number in from..BATCHES {
+                ok(put(&channel, numbered(number)).await);
+            }
+            from
+        };
+        let outcome = Outcome { acknowledged: BATCHES, ..first };
+        let batches = check(&disk.after_crash(at + 1), &outcome, &format!("{at}, from {from}"), true).await;
+        assert_eq!(batches, BATCHES);
+    }
+}
+
+/// What is in the channel, without taking it.
+async fn look(channel: &FileChannel) -> Vec<usize> {
+    if channel.stats().events == 0 {
+        return Vec::new();
+    }
+    let (open, events) = take(channel, 1_000).await;
+    open.rollback();
+    events.iter().map(|body| ok(body.parse())).collect()
+}
+
+/// A killed process leaves writes that are in the machine's memory only. Whoever sees them after the restart may
+/// build on them, so a power failure must not take them away any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restart_has_seen_survives_the_power_failure_after_it() {
+    for at in 1..operations().await {
+        let disk = FakeDisk::default();
+        disk.fail_power_at(at);
+        let Some(channel) = open(&disk).await else { continue };
+        work(&channel, 0, true).await;
+        drop(channel);
+        let killed = disk.after_kill();
+        let Some(channel) = open(&killed).await else { unreachable!("operation {at}: does not open") };
+        let mut seen = look(&channel).await;
+        ok(put(&channel, numbered(BATCHES)).await);
+        seen.extend(BATCHES * BATCH..(BATCHES + 1) * BATCH);
+        for seed in 0..SEEDS {
+            let Some(again) = open(&killed.after_crash(seed)).await else {
+                unreachable!("operation {at}, seed {seed}: does not open")
+            };
+            assert_eq!(again.stats().damaged, 0);
+            let found = look(&again).await;
+            assert!(seen.iter().all(|event| found.contains(event)), "{at}, {seed}: {seen:?}, then {found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_repeats_nothing_that_was_taken() {
+    let disk = FakeDisk::default();
+    let Some(channel) = open(&disk).await else { unreachable!("a new channel opens") };
+    let outcome = work(&channel, 0, false).await;
+    check(&disk.after_kill(), &outcome, "killed", false).await;
+    drop(channel);
+    assert!(disk.files().iter().any(|(path, _)| path.starts_with(Path::new(DIRECTORY))));
+}

@@ -1,0 +1,7 @@
+//! The file channel against the conformance suite, crashes, damage and failing disks.
+
+mod crash;
+mod damage;
+mod faults;
+mod options;
+mod suite;

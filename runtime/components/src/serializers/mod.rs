@@ -1,0 +1,116 @@
+//! Serializers: events as bytes of a file, whatever the file is kept in.
+//!
+//! A serializer works on many events at once into one output, and everything it appends stands for itself: what
+//! precedes it may be cut off at the same place later (a failed delivery) and nothing in the serializer's own
+//! state has to be taken back. That is the rule that lets a sink repeat a batch without repeating bytes.
+//!
+//! | name | an event becomes | a crash leaves readable |
+//! |---|---|---|
+//! | `text` | its body and a newline | whole lines |
+//! | `header-and-text` | `{k=v, k2=v2} body` and a newline | whole lines |
+//! | `json` | `{"headers":{…},"body":"…"}` and a newline; a body that is not UTF-8 is `"body-base64":"…"` | whole lines |
+//! | `avro-event` | a record of an Avro container | whole blocks |
+
+mod avro;
+mod avro_codec;
+mod json;
+mod options;
+mod rows;
+mod text;
+
+pub use avro_codec::AvroCodec;
+pub(crate) use json::base64;
+pub use json::{BinaryBody, append_json_event};
+pub use options::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec};
+pub use rows::{Room, Rows};
+
+use avro::AvroSerializer;
+use json::JsonSerializer;
+use text::{HeaderAndTextSerializer, TextSerializer};
+
+/// Why events could not be written. It is the fault of the process, not of an event.
+#[derive(Debug, thiserror::Error)]
+pub enum SerializeError {
+    /// A codec failed.
+    #[error("cannot compress an Avro block with {codec}: {source}")]
+    Codec {
+        /// Its name.
+        codec: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Writes the events of one file.
+pub trait Serializer: Send {
+    /// Appends what stands at the beginning of a file.
+    fn begin(&mut self, output: &mut Vec<u8>);
+
+    /// Appends events until there are no more or no room; returns how many. What was appended is complete: a
+    /// file that ends here is valid.
+    ///
+    /// # Errors
+    /// The output is then of no use; the serializer still is.
+    fn append(&mut self, rows: Rows<'_>, room: Room, output: &mut Vec<u8>) -> Result<usize, SerializeError>;
+}
+
+/// Which serializer, and its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SerializerSpec {
+    /// The bodies.
+    Text {
+        /// Whether a newline follows each.
+        append_newline: bool,
+    },
+    /// Headers and bodies, for people.
+    HeaderAndText {
+        /// Whether a newline follows each.
+        append_newline: bool,
+    },
+    /// One JSON object per line.
+    Json,
+    /// An Avro object container.
+    AvroEvent {
+        /// Compression of its blocks.
+        codec: AvroCodec,
+        /// Size at which a block is ended, in bytes. A batch always ends one.
+        sync_interval: usize,
+    },
+}
+
+/// How the end of the last whole entry of a file is found after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Entries end with a newline.
+    Lines,
+    /// The blocks of an Avro container.
+    Avro,
+    /// Nothing separates the entries.
+    None,
+}
+
+impl SerializerSpec {
+    /// A serializer for one file.
+    pub fn open(&self) -> Box<dyn Serializer> {
+        match *self {
+            Self::Text { append_newline } => Box::new(TextSerializer { append_newline }),
+            Self::HeaderAndText { append_newline } => Box::new(HeaderAndTextSerializer { append_newline }),
+            Self::Json => Box::new(JsonSerializer),
+            Self::AvroEvent { codec, sync_interval } => Box::new(AvroSerializer::new(codec, sync_interval)),
+        }
+    }
+
+    /// What separates the entries.
+    pub fn framing(&self) -> Framing {
+        match self {
+            Self::Text { append_newline: true }
+            | Self::HeaderAndText { append_newline: true }
+            | Self::Json => Framing::Lines,
+            Self::AvroEvent { .. } => Framing::Avro,
+            Self::Text { .. } | Self::HeaderAndText { .. } => Framing::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

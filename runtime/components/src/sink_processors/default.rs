@@ -1,0 +1,52 @@
+//! `default`: a group of exactly one sink, for configurations that name groups throughout.
+
+use async_trait::async_trait;
+use millrace_config::{Diagnostic, Diagnostics, Section};
+use millrace_core::{Batch, BuildContext, Member, Sink, SinkError, SinkProcessorFactory};
+
+/// Declares the processor.
+pub const FACTORY: SinkProcessorFactory = SinkProcessorFactory {
+    name: "default",
+    summary: "Passes every batch to its only sink",
+    options: &[],
+    example: r#"default "only" { sink "lake" }"#,
+    build,
+};
+
+struct DefaultSinkProcessor {
+    member: Member,
+}
+
+fn build(
+    section: &Section,
+    members: Vec<Member>,
+    _context: &BuildContext,
+) -> Result<Box<dyn Sink>, Diagnostics> {
+    let count = members.len();
+    match <[Member; 1]>::try_from(members) {
+        Ok([member]) => Ok(Box::new(DefaultSinkProcessor { member })),
+        Err(_) => Err(Diagnostic::error(
+            "sink-group::members",
+            section.span(),
+            format!("a default group has exactly one sink, this one has {count}"),
+        )
+        .label("as many sinks")
+        .help("use failover or load-balance for several sinks")
+        .into()),
+    }
+}
+
+#[async_trait]
+impl Sink for DefaultSinkProcessor {
+    async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        self.member.sink.deliver(batch).await
+    }
+
+    async fn idle(&mut self) -> Result<(), SinkError> {
+        self.member.sink.idle().await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), SinkError> {
+        self.member.sink.close().await
+    }
+}

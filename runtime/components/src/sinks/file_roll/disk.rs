@@ -1,0 +1,113 @@
+//! The few things done to a disk, in one place so that tests can make each of them fail.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use rustix::fs::{CWD, FlockOperation, RenameFlags};
+
+/// Access to files.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    #[cfg(test)]
+    pub faults: std::sync::Arc<super::tests::Faults>,
+}
+
+impl Disk {
+    /// Creates a folder with all that lead to it. Durable: they survive a power failure.
+    pub fn create_folder(&self, path: &Path, durable: bool) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.create_folder(parent, durable)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if path.is_dir() {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::NotADirectory.into())
+                }
+            }
+            Err(error) => Err(error),
+            Ok(()) if durable => self.sync_folder(parent),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Creates a file that was not there.
+    pub fn create(&self, path: &Path) -> io::Result<File> {
+        #[cfg(test)]
+        self.faults.check("create")?;
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    /// Opens a file for writing in its middle.
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    /// Writes all of it.
+    pub fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Err(full) = self.faults.check("write") {
+            // As a full disk does: what still fits is written.
+            file.write_all_at(bytes.get(..bytes.len() / 2).unwrap_or_default(), offset)?;
+            return Err(full);
+        }
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Makes the contents survive a power failure.
+    pub fn sync(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.check("sync")?;
+        file.sync_data()
+    }
+
+    /// Cuts a file.
+    pub fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.check("truncate")?;
+        file.set_len(length)
+    }
+
+    /// Gives a file another name, unless that is taken.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.check("rename")?;
+        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // File systems without this flag: a second name never replaces anything either.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                fs::hard_link(from, to)?;
+                fs::remove_file(from)
+            }
+            result => result.map_err(io::Error::from),
+        }
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.check("remove")?;
+        fs::remove_file(path)
+    }
+
+    /// Makes the names in a folder survive a power failure.
+    pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        File::open(path)?.sync_all()
+    }
+
+    /// Marks a file as in use by this holder of it, for as long as the file is open. No: somebody else does.
+    pub fn lock(&self, file: &File) -> io::Result<bool> {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

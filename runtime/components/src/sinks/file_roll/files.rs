@@ -1,0 +1,361 @@
+//! All files of a sink, and how a batch gets into them: whole or not at all.
+//!
+//! ```text
+//! open -> current --full or pushed out--> full ---confirmed--> finishing --named--> done
+//!            |                              |
+//!            +------- due, untouched -------+--------------------^
+//!            +--- batch failed: cut back, or removed if nothing of it was confirmed
+//! ```
+//!
+//! Nothing gets its name while it holds events of a batch that may still fail, so a failed batch can be taken
+//! back completely, however many files it filled.
+
+use std::{
+    collections::HashMap,
+    io, mem,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use millrace_core::{Batch, SinkError};
+
+use super::{
+    FileRollError,
+    disk::Disk,
+    framing::FileFraming,
+    journal::Journal,
+    names::{self, Names},
+    open_file::OpenFile,
+    packer::Packer,
+    recovery,
+    settings::{Settings, SyncMode},
+};
+use crate::{
+    escape::{self, Expander, Group},
+    serializers::Rows,
+};
+
+/// The plain bytes of a batch are kept for the next one up to this size.
+const PLAIN_BYTES_KEPT: usize = 8 << 20;
+
+/// The files of one sink.
+pub struct Files {
+    settings: Settings,
+    disk: Disk,
+    expander: Expander,
+    names: Names,
+    framing: FileFraming,
+    /// None until the first use, when what an earlier run left is completed.
+    journal: Option<Journal>,
+    packer: Option<Packer>,
+    /// By place: the file that takes the next event.
+    current: HashMap<String, OpenFile>,
+    /// Files that take no more events but hold some of the batch at hand, oldest first.
+    full: Vec<(String, OpenFile)>,
+    /// Files that only lack their name.
+    finishing: Vec<OpenFile>,
+    plain: Vec<u8>,
+    uses: u64,
+    /// Whether a batch is neither confirmed nor taken back: so it is after a panic in the middle.
+    in_doubt: bool,
+}
+
+impl Files {
+    pub fn new(settings: Settings, start_millis: u64, disk: Disk) -> Self {
+        let zone = settings.time_rule.zone.clone();
+        Self {
+            expander: Expander::new(vec![settings.place.clone()], settings.time_rule.clone()),
+            names: Names::new(settings.name_time, zone, start_millis, settings.suffix.clone()),
+            framing: FileFraming::new(settings.serializer.framing(), settings.compression),
+            journal: None,
+            packer: None,
+            current: HashMap::new(),
+            full: Vec::new(),
+            finishing: Vec::new(),
+            plain: Vec::new(),
+            uses: 0,
+            in_doubt: false,
+            settings,
+            disk,
+        }
+    }
+
+    /// Writes a batch, or nothing of it.
+    pub fn deliver(&mut self, batch: &Batch, now: SystemTime) -> Result<(), SinkError> {
+        if self.in_doubt {
+            self.roll_back();
+        }
+        self.prepare(now).map_err(|error| SinkError::retryable(error.to_string()))?;
+        let (groups, refusals) = escape::group(&mut self.expander, batch, now);
+        self.in_doubt = true;
+        if let Err(error) = self.write(batch, &groups, now).and_then(|()| self.confirm()) {
+            self.roll_back();
+            return Err(SinkError::retryable(error.to_string()));
+        }
+        self.in_doubt = false;
+        self.finishing.extend(mem::take(&mut self.full).into_iter().map(|(_, file)| file));
+        if let Err(error) = self.finish_all() {
+            // Everything is delivered; only names are missing. The next call tries again.
+            tracing::warn!(%error, "a finished file has not got its name yet");
+        }
+        if self.plain.capacity() > PLAIN_BYTES_KEPT {
+            self.plain = Vec::new();
+        }
+        if refusals.is_empty() { Ok(()) } else { Err(SinkError::Partial { refusals }) }
+    }
+
+    /// Finishes what is due.
+    pub fn idle(&mut self, now: SystemTime) -> Result<(), FileRollError> {
+        if self.in_doubt {
+            self.roll_back();
+        }
+        self.start()?;
+        self.restore()?;
+        self.roll_due(now);
+        self.finish_all()
+    }
+
+    /// Finishes everything.
+    pub fn close(&mut self) -> Result<(), FileRollError> {
+        if self.in_doubt {
+            self.roll_back();
+        }
+        self.restore()?;
+        self.finishing.extend(mem::take(&mut self.current).into_values());
+        self.finish_all()?;
+        match self.journal.take() {
+            Some(journal) => journal.remove(),
+            None => Ok(()),
+        }
+    }
+
+    /// What has to be in order before anything is written.
+    fn prepare(&mut self, now: SystemTime) -> Result<(), FileRollError> {
+        self.start()?;
+        self.restore()?;
+        self.roll_due(now);
+        match self.finish_all() {
+            Err(error) if self.finishing.len() >= self.settings.open_files_max => {
+                Err(FileRollError::Unfinished { files: self.finishing.len(), last: error.to_string() })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a finished file has not got its name yet");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn start(&mut self) -> Result<(), FileRollError> {
+        if self.journal.is_none() {
+            let folder = &self.settings.journal_folder;
+            recovery::recover(folder, &self.disk)?;
+            self.journal = Some(Journal::create(folder, self.is_durable(), self.disk.clone())?);
+        }
+        Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        self.settings.sync != SyncMode::None
+    }
+
+    fn write(&mut self, batch: &Batch, groups: &[Group], now: SystemTime) -> Result<(), FileRollError> {
+        for group in groups {
+            let place = group.place.first().map(String::as_str).unwrap_or_default();
+            let mut rows = Rows::new(batch.events(), &group.runs);
+            while !rows.is_empty() {
+                if !self.current.contains_key(place) {
+                    self.open(place, now)?;
+                }
+                let taken = self.append(place, rows, now)?;
+                rows = rows.skip(taken);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to the file of a place, and sets it aside when it is full.
+    fn append(&mut self, place: &str, rows: Rows<'_>, now: SystemTime) -> Result<usize, FileRollError> {
+        let Some(file) = self.current.get_mut(place) else { return Ok(0) };
+        let packer = match &mut self.packer {
+            Some(packer) => packer,
+            none => {
+                let codec = "the chosen codec";
+                let packer = Packer::new(self.settings.compression);
+                none.insert(packer.map_err(|source| FileRollError::Compress { codec, source })?)
+            }
+        };
+        self.uses += 1;
+        file.used = self.uses;
+        let roll = &self.settings.roll;
+        let taken = file.append(rows, roll, packer, &mut self.plain, &self.disk, millis(now))?;
+        if taken == 0 || file.is_full(roll) {
+            self.set_aside(place)?;
+        }
+        Ok(taken)
+    }
+
+    /// Opens a file for a place, pushing another one out if there are too many.
+    fn open(&mut self, place: &str, now: SystemTime) -> Result<(), FileRollError> {
+        while self.current.len() >= self.settings.open_files_max {
+            let oldest =
+                self.current.iter().min_by_key(|(_, file)| file.used).map(|(place, _)| place.clone());
+            let Some(oldest) = oldest else { break };
+            self.set_aside(&oldest)?;
+        }
+        let durable = self.is_durable();
+        let name = PathBuf::from(format!("{place}1"));
+        let folder = name.parent().unwrap_or(Path::new(""));
+        self.disk.create_folder(folder, durable).map_err(FileRollError::io("create folder", folder))?;
+        let path = self.names.next(place, now);
+        let Some(journal) = &mut self.journal else { unreachable!("prepared before any write") };
+        let id = journal.opened(&path, self.framing)?;
+        let created = self.disk.create(&path).and_then(|handle| {
+            if durable {
+                self.disk.sync_folder(folder)?;
+            }
+            Ok(handle)
+        });
+        match created {
+            Ok(handle) => {
+                let serializer = self.settings.serializer.open();
+                let file = OpenFile::new(id, path, handle, serializer, millis(now));
+                self.current.insert(place.to_owned(), file);
+                Ok(())
+            }
+            Err(error) => {
+                // Forgetting it is a courtesy: recovery finds no such file.
+                let _forgotten = journal.closed(id);
+                Err(FileRollError::io("create", &path)(error))
+            }
+        }
+    }
+
+    /// Takes a file out of the way: no more events go into it.
+    fn set_aside(&mut self, place: &str) -> Result<(), FileRollError> {
+        let Some(mut file) = self.current.remove(place) else { return Ok(()) };
+        if !file.is_touched() {
+            file.release();
+            self.finishing.push(file);
+            return Ok(());
+        }
+        let synced = if self.is_durable() { file.sync(&self.disk) } else { Ok(()) };
+        // Many may come together in one batch.
+        file.release();
+        self.full.push((place.to_owned(), file));
+        synced
+    }
+
+    /// Makes the batch at hand durable, as configured.
+    fn confirm(&mut self) -> Result<(), FileRollError> {
+        let mut lengths = Vec::new();
+        for file in self.current.values_mut().filter(|file| file.is_touched()) {
+            if self.settings.sync == SyncMode::Batch {
+                file.sync(&self.disk)?;
+            }
+            lengths.push((file.id, file.written_bytes()));
+        }
+        lengths.extend(self.full.iter().map(|(_, file)| (file.id, file.written_bytes())));
+        if let Some(journal) = &mut self.journal
+            && !lengths.is_empty()
+        {
+            journal.confirmed(&lengths)?;
+        }
+        let full = self.full.iter_mut().map(|(_, file)| file);
+        self.current.values_mut().chain(full).for_each(OpenFile::confirm);
+        Ok(())
+    }
+
+    /// Takes everything back that is not confirmed.
+    fn roll_back(&mut self) {
+        self.in_doubt = false;
+        let full = mem::take(&mut self.full);
+        for (place, mut file) in full.into_iter().chain(mem::take(&mut self.current)) {
+            if file.has_confirmed() {
+                file.roll_back();
+                // Later files of the same place hold nothing confirmed: they were opened in this batch.
+                self.current.insert(place, file);
+            } else {
+                self.discard(&file);
+            }
+        }
+        if let Err(error) = self.restore() {
+            tracing::warn!(%error, "what a failed batch left in a file is cut off before the next one");
+        }
+    }
+
+    fn discard(&mut self, file: &OpenFile) {
+        let removed = self.disk.remove(&file.path).map_err(FileRollError::io("remove", &file.path));
+        let closed = removed.and_then(|()| match &mut self.journal {
+            Some(journal) => journal.closed(file.id),
+            None => Ok(()),
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "a file without confirmed events is removed at the next start");
+        }
+    }
+
+    /// Cuts files back to what is confirmed, where that failed before.
+    fn restore(&mut self) -> Result<(), FileRollError> {
+        let mut sealed = Vec::new();
+        for (place, file) in &mut self.current {
+            if file.is_stale() {
+                file.restore(&self.disk)?;
+            }
+            if file.is_sealed {
+                sealed.push(place.clone());
+            }
+        }
+        for place in sealed {
+            self.finishing.extend(self.current.remove(&place));
+        }
+        Ok(())
+    }
+
+    fn roll_due(&mut self, now: SystemTime) {
+        let rules = self.settings.roll;
+        let due = self.current.extract_if(|_, file| file.is_due(&rules, millis(now)));
+        self.finishing.extend(due.map(|(_, file)| file));
+    }
+
+    /// Gives finished files their names; those that cannot get one now stay.
+    fn finish_all(&mut self) -> Result<(), FileRollError> {
+        let mut last_error = None;
+        for mut file in mem::take(&mut self.finishing) {
+            if let Err(error) = self.finish(&mut file) {
+                last_error = Some(error);
+                self.finishing.push(file);
+            }
+        }
+        last_error.map_or(Ok(()), Err)
+    }
+
+    fn finish(&mut self, file: &mut OpenFile) -> Result<(), FileRollError> {
+        if self.is_durable()
+            && !file.is_sealed
+            && let Err(error) = file.sync(&self.disk)
+        {
+            // Syncing again would prove nothing. The file is what it is, and gets its name.
+            tracing::error!(%error, "a finished file may be incomplete after a power failure");
+        }
+        file.release();
+        match names::finish(&file.path, self.is_durable(), &self.disk) {
+            Err(FileRollError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                tracing::error!(file = %file.path.display(), "a file in progress was removed by somebody else");
+            }
+            named => drop(named?),
+        }
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.closed(file.id)
+        {
+            // Recovery finds no such file and takes it for finished.
+            tracing::warn!(%error, "a finished file stays in the journal");
+        }
+        Ok(())
+    }
+}
+
+fn millis(now: SystemTime) -> u64 {
+    let elapsed = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,193 @@
+//! Where the last whole entry of a file ends, for each form a file can have.
+//!
+//! Needed after a power failure only, when nobody knows how much of the last batch reached the disk. The search
+//! starts at a place known to be a border.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
+};
+
+use super::packer::Compression;
+use crate::serializers::Framing;
+
+/// The form of a whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFraming {
+    Lines,
+    Avro,
+    Gzip,
+    Zstd,
+    None,
+}
+
+const NAMES: &[(FileFraming, &str)] = &[
+    (FileFraming::Lines, "lines"),
+    (FileFraming::Avro, "avro"),
+    (FileFraming::Gzip, "gzip"),
+    (FileFraming::Zstd, "zstd"),
+    (FileFraming::None, "none"),
+];
+
+impl FileFraming {
+    pub fn new(entries: Framing, compression: Compression) -> Self {
+        match (compression, entries) {
+            (Compression::Gzip(_), _) => Self::Gzip,
+            (Compression::Zstd(_), _) => Self::Zstd,
+            (Compression::None, Framing::Lines) => Self::Lines,
+            (Compression::None, Framing::Avro) => Self::Avro,
+            (Compression::None, Framing::None) => Self::None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(framing, _)| *framing == self).map_or("none", |(_, name)| name)
+    }
+
+    pub fn of(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, known)| *known == name).map(|(framing, _)| *framing)
+    }
+
+    /// Bytes from the start of the file that are whole; at least `border`.
+    pub fn whole_bytes(self, file: &File, border: u64, length: u64) -> io::Result<u64> {
+        let mut reader = BufReader::with_capacity(1 << 16, file);
+        reader.seek(SeekFrom::Start(border))?;
+        let reader = Counted { inner: reader.take(length.saturating_sub(border)), count: 0 };
+        let whole = match self {
+            Self::Lines => lines(reader)?,
+            Self::Gzip => frames(reader, |reader| {
+                io::copy(&mut flate2::bufread::GzDecoder::new(reader), &mut io::sink())
+            }),
+            Self::Zstd => frames(reader, |reader| {
+                let mut frame = zstd::stream::read::Decoder::with_buffer(reader)?.single_frame();
+                io::copy(&mut frame, &mut io::sink())
+            }),
+            Self::Avro => avro(reader, file, border)?,
+            Self::None => length - border,
+        };
+        Ok(border + whole)
+    }
+}
+
+/// Counts what is consumed, not what is read ahead.
+struct Counted<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(output)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.count += count as u64;
+        self.inner.consume(count);
+    }
+}
+
+fn lines<R: BufRead>(mut reader: Counted<R>) -> io::Result<u64> {
+    let mut whole = 0;
+    loop {
+        let chunk = reader.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(whole);
+        }
+        let (length, newline) = (chunk.len(), memchr::memrchr(b'\n', chunk));
+        if let Some(at) = newline {
+            whole = reader.count + at as u64 + 1;
+        }
+        reader.consume(length);
+    }
+}
+
+/// Decodes one frame after the other until one is broken or the file ends.
+fn frames<R: BufRead>(
+    mut reader: Counted<R>,
+    mut decode: impl FnMut(&mut Counted<R>) -> io::Result<u64>,
+) -> u64 {
+    let mut whole = 0;
+    while reader.fill_buf().is_ok_and(|chunk| !chunk.is_empty()) && decode(&mut reader).is_ok() {
+        whole = reader.count;
+    }
+    whole
+}
+
+const AVRO_MAGIC: &[u8] = b"Obj\x01";
+const AVRO_SYNC_BYTES: usize = 16;
+
+fn avro<R: BufRead>(mut reader: Counted<R>, file: &File, border: u64) -> io::Result<u64> {
+    let mut sync = [0; AVRO_SYNC_BYTES];
+    let mut whole = 0;
+    if border == 0 {
+        match avro_header(&mut reader) {
+            Ok(marker) => sync = marker,
+            Err(_) => return Ok(0),
+        }
+        // A header alone is no file worth keeping: the first block has to follow.
+    } else {
+        // Every block, and the header, ends with the marker.
+        file.read_exact_at(&mut sync, border.saturating_sub(AVRO_SYNC_BYTES as u64))?;
+    }
+    while avro_block(&mut reader, sync).is_ok() {
+        whole = reader.count;
+    }
+    Ok(whole)
+}
+
+fn avro_header(reader: &mut impl BufRead) -> io::Result<[u8; AVRO_SYNC_BYTES]> {
+    let mut magic = [0; 4];
+    reader.read_exact(&mut magic)?;
+    if magic != AVRO_MAGIC {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    loop {
+        let pairs = long(reader)?;
+        if pairs <= 0 {
+            break;
+        }
+        for _ in 0..pairs * 2 {
+            skip(reader)?;
+        }
+    }
+    let mut sync = [0; AVRO_SYNC_BYTES];
+    reader.read_exact(&mut sync)?;
+    Ok(sync)
+}
+
+fn avro_block(reader: &mut impl BufRead, sync: [u8; AVRO_SYNC_BYTES]) -> io::Result<()> {
+    let _count = long(reader)?;
+    skip(reader)?;
+    let mut found = [0; AVRO_SYNC_BYTES];
+    reader.read_exact(&mut found)?;
+    if found == sync { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// Skips a length and as many bytes.
+fn skip(reader: &mut impl BufRead) -> io::Result<()> {
+    let length = u64::try_from(long(reader)?).map_err(|_| io::ErrorKind::InvalidData)?;
+    let skipped = io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+    if skipped == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn long(reader: &mut impl BufRead) -> io::Result<i64> {
+    let mut number: u64 = 0;
+    for shift in (0..63).step_by(7) {
+        let mut byte = [0];
+        reader.read_exact(&mut byte)?;
+        number |= u64::from(byte[0] & 0x7F) << shift;
+        if byte[0] < 0x80 {
+            return i64::try_from(number >> 1).map_err(|_| io::ErrorKind::InvalidData.into());
+        }
+    }
+    Err(io::ErrorKind::InvalidData.into())
+}

@@ -1,0 +1,74 @@
+//! Compression: each append becomes a gzip member or a zstd frame of its own.
+//!
+//! Both formats allow any number of them one after the other, so the file is a valid archive after every
+//! batch, and cutting a failed batch off needs no state of the compressor. The price is a dictionary that
+//! starts anew with each batch: nothing to notice from some 64 KiB up.
+
+use std::io::{self, Write};
+
+use super::FileRollError;
+
+/// Which compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// None.
+    None,
+    /// gzip, levels 1 to 9.
+    Gzip(u32),
+    /// zstd, levels 1 to 22.
+    Zstd(i32),
+}
+
+impl Compression {
+    /// What is appended to file names.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gzip(_) => ".gz",
+            Self::Zstd(_) => ".zst",
+        }
+    }
+}
+
+/// Compresses, keeping its working memory.
+pub enum Packer {
+    None,
+    Gzip { level: u32, packed: Vec<u8> },
+    Zstd { compressor: zstd::bulk::Compressor<'static>, packed: Vec<u8> },
+}
+
+impl Packer {
+    pub fn new(compression: Compression) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::None,
+            Compression::Gzip(level) => Self::Gzip { level, packed: Vec::new() },
+            Compression::Zstd(level) => {
+                let mut compressor = zstd::bulk::Compressor::new(level)?;
+                compressor.include_checksum(true)?;
+                Self::Zstd { compressor, packed: Vec::new() }
+            }
+        })
+    }
+
+    /// The bytes to write for these.
+    pub fn pack<'a>(&'a mut self, plain: &'a [u8]) -> Result<&'a [u8], FileRollError> {
+        match self {
+            Self::None => Ok(plain),
+            Self::Gzip { level, packed } => {
+                packed.clear();
+                let mut encoder =
+                    flate2::write::GzEncoder::new(&mut *packed, flate2::Compression::new(*level));
+                let done = encoder.write_all(plain).and_then(|()| encoder.finish().map(|_| ()));
+                done.map_err(|source| FileRollError::Compress { codec: "gzip", source })?;
+                Ok(packed)
+            }
+            Self::Zstd { compressor, packed } => {
+                packed.clear();
+                packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+                let done = compressor.compress_to_buffer(plain, packed);
+                done.map_err(|source| FileRollError::Compress { codec: "zstd", source })?;
+                Ok(packed)
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask bench`: the speed budget, every figure next to its reference in the same run.
+//!
+//! Plugins, channels and sinks are measured in process by examples of their crates; the paths through the real
+//! binary, its memory and its start are measured here.
+
+mod agent;
+mod paths;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{chores, guests};
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only these groups; all if none is named
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+    /// Size of the log that is tailed, in MiB
+    #[arg(long, default_value_t = 1000)]
+    log_mib: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    Plugin,
+    Channel,
+    Sink,
+    Path,
+    Idle,
+}
+
+/// Measures.
+pub fn bench(options: &Options) -> Result<()> {
+    let wants = |group| options.groups.is_empty() || options.groups.contains(&group);
+    if wants(Group::Plugin) {
+        guests::build(&[])?;
+        example("millrace-wasm", "plugin_bench")?;
+    }
+    if wants(Group::Channel) {
+        example("millrace-channel", "channel_bench")?;
+    }
+    if wants(Group::Sink) {
+        example("millrace-components", "sink_bench")?;
+    }
+    if wants(Group::Path) || wants(Group::Idle) {
+        let bench = Bench { binary: chores::build_agent()?, work: guests::root().join("target/bench") };
+        if wants(Group::Idle) {
+            agent::idle(&bench)?;
+        }
+        if wants(Group::Path) {
+            paths::tail(&bench, options.log_mib)?;
+        }
+    }
+    Ok(())
+}
+
+/// The binary and a folder to work in.
+struct Bench {
+    binary: PathBuf,
+    work: PathBuf,
+}
+
+fn example(package: &str, name: &str) -> Result<()> {
+    let mut command = chores::cargo();
+    command.args(["run", "--quiet", "--release", "--package", package, "--example", name]);
+    chores::run(command)
+}
+
+/// One line of the table. `met`: ratio against budget.
+fn row(name: &str, ours: &str, reference: &str, ratio: f64, budget: f64, more_is_better: bool) {
+    let met = if more_is_better { ratio >= budget } else { ratio <= budget };
+    let sign = if more_is_better { ">=" } else { "<=" };
+    println!(
+        "{name:<44} {ours:>16} {reference:>22} {ratio:>8.2} {sign} {budget:<6} {}",
+        if met { "ok" } else { "MISSED" }
+    );
+}

@@ -1,0 +1,41 @@
+//! What tests need from the system, installed where that is possible, named where it is not.
+//!
+//! Real peers are part of the tests: Java with Maven for a Flume agent and its client, Node.js for another
+//! Avro implementation. A test never passes because its peer is missing.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// A program and the Debian packages that bring it.
+const PROGRAMS: [(&str, &[&str]); 4] =
+    [("java", &["openjdk-17-jdk-headless"]), ("mvn", &["maven"]), ("node", &["nodejs"]), ("npm", &["npm"])];
+
+/// Installs missing programs with apt-get; an error names them with the way to get them.
+pub fn install() -> Result<()> {
+    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|(_, packages)| packages.iter().copied()).collect();
+    let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
+    eprintln!("test: installing {} for {}", packages.join(" "), names.join(", "));
+    let update = Command::new("apt-get").arg("update").stdout(Stdio::null()).status();
+    let install =
+        Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(&packages).status();
+    let installed = [update, install].into_iter().all(|status| status.is_ok_and(|status| status.success()));
+    if !installed || missing.iter().any(|(program, _)| !is_there(program)) {
+        bail!(
+            "tests need {}; install them (on Debian, as root: apt-get install {})",
+            names.join(", "),
+            packages.join(" ")
+        );
+    }
+    Ok(())
+}
+
+fn is_there(program: &str) -> bool {
+    let version = if program == "java" { "-version" } else { "--version" };
+    let status = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

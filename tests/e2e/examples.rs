@@ -1,0 +1,74 @@
+//! Every folder of `examples/`: its configuration is good, and what its input becomes is what `expected/` says.
+
+use std::{fs, path::Path, process::Command};
+
+use millrace_tests::{Agent, binary, eventually, guest, lines_of, root, temporary_folder};
+
+fn folders() -> Vec<std::path::PathBuf> {
+    let mut folders: Vec<_> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+#[test]
+fn every_example_passes_the_check() {
+    guest("drop-rule");
+    for folder in folders() {
+        let output = Command::new(binary()).arg("check").arg(folder.join("agent.kdl")).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{}: {text}{}",
+            folder.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// Examples with an `expected` file read `input/` and write `output/` beside their configuration.
+#[test]
+fn every_example_with_an_expectation_meets_it() {
+    guest("drop-rule");
+    let mut ran = Vec::new();
+    for folder in folders().into_iter().filter(|folder| folder.join("expected").exists()) {
+        run(&folder);
+        ran.push(folder.file_name().unwrap().to_string_lossy().into_owned());
+    }
+    assert_eq!(ran, ["access-log", "drop-rule", "redact", "route-level"]);
+}
+
+fn run(example: &Path) {
+    let folder = temporary_folder();
+    let config = fs::read_to_string(example.join("agent.kdl")).unwrap();
+    assert!(
+        config.contains("\"../../target/guests/"),
+        "{}: plugins are found from the example",
+        example.display()
+    );
+    let here =
+        |text: &str| text.replace("../../target/guests", &root().join("target/guests").display().to_string());
+    fs::create_dir(folder.path().join("input")).unwrap();
+    for entry in fs::read_dir(example.join("input")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join("input").join(path.file_name().unwrap())).unwrap();
+    }
+    fs::write(folder.path().join("agent.kdl"), here(&config)).unwrap();
+    let data = folder.path().join("agent-data");
+    let mut agent = Agent::spawn(folder.path(), "agent", &[]);
+    for entry in fs::read_dir(example.join("expected")).unwrap() {
+        let path = entry.unwrap().path();
+        let wanted: Vec<String> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+        let output = folder.path().join("output").join(path.file_stem().unwrap());
+        eventually(&format!("{} is written:\n{}", path.display(), agent.log()), || {
+            lines_of(&output).len() >= wanted.len()
+        });
+        assert_eq!(lines_of(&output), wanted, "{}", path.display());
+    }
+    agent.signal("TERM");
+    assert!(agent.wait().success(), "{}", agent.log());
+    assert!(data.parent().is_some());
+}

@@ -1,0 +1,13 @@
+//! End-to-end tests: the real binary, real files, real sockets, real plugins.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
+
+mod avro_interop;
+mod chain;
+mod check;
+mod command_line;
+mod crash;
+mod examples;
+mod misbehaving;
+mod reload_under_load;
+mod shutdown;
+mod watch;

@@ -1,0 +1,65 @@
+//! Stopping: a gentle stop empties what would be lost, a second signal does not wait, input that ends ends the agent.
+
+use std::{io::Write, net::TcpStream};
+
+use millrace_tests::{Agent, eventually, lines_of, temporary_folder};
+
+#[test]
+fn a_memory_channel_is_empty_before_the_agent_stops() {
+    let folder = temporary_folder();
+    let output = folder.path().join("out");
+    let config = format!(
+        r#"
+channels {{ memory "fast" {{ capacity 200_000; bytes "64MiB" }} }}
+sources {{ netcat "in" channel="fast" {{ listen "127.0.0.1:0"; ack-every-event #false }} }}
+sinks {{ file-roll "out" channel="fast" {{ directory "{}"; batch events=10 }} }}
+"#,
+        output.display()
+    );
+    let agent = Agent::start(folder.path(), "drain", &config);
+    let mut stream = TcpStream::connect(agent.address("in")).unwrap();
+    let text: String = (0..20_000).map(|number| format!("{number}\n")).collect();
+    stream.write_all(text.as_bytes()).unwrap();
+    eventually("all are in the channel", || agent.metric("source_events_accepted", "in") == 20_000);
+    assert!(agent.stop().success());
+    let wanted: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+    assert!(lines_of(&output) == wanted);
+}
+
+#[test]
+fn a_second_signal_stops_at_once_and_says_what_is_lost() {
+    let folder = temporary_folder();
+    let config = r#"
+channels { memory "fast" }
+sources { netcat "in" channel="fast" { listen "127.0.0.1:0"; ack-every-event #false } }
+sinks { http "away" channel="fast" { url "http://127.0.0.1:9/"; } }
+"#;
+    let mut agent = Agent::start(folder.path(), "twice", config);
+    let mut stream = TcpStream::connect(agent.address("in")).unwrap();
+    stream.write_all(b"one\ntwo\nthree\n").unwrap();
+    eventually("all are in the channel", || agent.metric("source_events_accepted", "in") == 3);
+    agent.signal("TERM");
+    eventually("it is stopping", || agent.log().contains("a second signal stops at once"));
+    agent.signal("TERM");
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(agent.log().contains("events=3"), "{}", agent.log());
+}
+
+#[test]
+fn an_agent_whose_input_ends_stops_when_asked_to() {
+    let folder = temporary_folder();
+    let output = folder.path().join("out");
+    let config = format!(
+        r#"
+channels {{ memory "fast" }}
+sources {{ stdin "in" channel="fast" }}
+sinks {{ file-roll "out" channel="fast" {{ directory "{}" }} }}
+"#,
+        output.display()
+    );
+    Agent::write_config(folder.path(), "pipe", &config);
+    let mut agent = Agent::spawn(folder.path(), "pipe", &["--exit-when-done"]);
+    agent.stdin().unwrap().write_all(b"first\nsecond\nlast without end").unwrap();
+    assert_eq!(agent.wait().code(), Some(0), "{}", agent.log());
+    assert_eq!(lines_of(&output), ["first", "second", "last without end"]);
+}
