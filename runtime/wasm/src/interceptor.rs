@@ -64,7 +64,19 @@ struct Later {
     after: Option<Duration>,
 }
 
-/// A call that broke, or one that did not work out; with the batch as it was.
+/// A batch that did not get through, as it was.
+struct Unchanged {
+    batch: Batch,
+    problem: Problem,
+}
+
+impl Unchanged {
+    fn new(batch: Batch, problem: Problem) -> Box<Self> {
+        Box::new(Self { batch, problem })
+    }
+}
+
+/// A call that broke, or one that did not work out.
 enum Problem {
     Fault(Fault),
     Later(Later),
@@ -144,23 +156,22 @@ impl Inner {
     }
 
     fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
-        let (batch, problem) = match self.attempt(lane, batch) {
+        let mut result = self.attempt(lane, batch);
+        if let Err(unchanged) = &result
+            && let Problem::Fault(fault) = &unchanged.problem
+        {
+            let Origin { component, plugin, generation, .. } = &self.origin;
+            let events = unchanged.batch.len();
+            tracing::warn!(target: "plugin", %component, %plugin, %generation, events, %fault,
+                "plugin broke, trying again on a fresh instance");
+            result = result.or_else(|unchanged| self.attempt(lane, unchanged.batch));
+        }
+        let Unchanged { batch, problem } = match result {
             Ok(batch) => {
                 self.passed();
                 return Ok(batch);
             }
-            Err((batch, Problem::Fault(fault))) => {
-                tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
-                    generation = %self.origin.generation, events = batch.len(), %fault, "plugin broke, trying again on a fresh instance");
-                match self.attempt(lane, batch) {
-                    Ok(batch) => {
-                        self.passed();
-                        return Ok(batch);
-                    }
-                    Err(problem) => problem,
-                }
-            }
-            Err(problem) => problem,
+            Err(unchanged) => *unchanged,
         };
         match problem {
             Problem::Later(later) => Err(self.held(batch, later)),
@@ -179,13 +190,13 @@ impl Inner {
     }
 
     /// One call, and once more on a fresh instance where the guest says that this one is broken.
-    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, (Batch, Problem)> {
+    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, Box<Unchanged>> {
         let mut batch = batch;
         let mut given_up = None;
         for _ in 0..2 {
             let (returned, answer) = match lane.instance(&self.template) {
                 Ok(instance) => instance.intercept(batch),
-                Err(error) => return Err((batch, start_problem(error))),
+                Err(error) => return Err(Unchanged::new(batch, start_problem(error))),
             };
             batch = returned;
             let edits = match answer {
@@ -198,9 +209,9 @@ impl Inner {
                 Ok(Err(Failure::Reject(reason))) => return Ok(self.reject(batch, &reason)),
                 Ok(Err(Failure::Retry(pause))) => {
                     let after = pause.map(|ms| Duration::from_millis(ms.into()));
-                    return Err((batch, Problem::Later(Later { held: Held::Retry, after })));
+                    return Err(Unchanged::new(batch, Problem::Later(Later { held: Held::Retry, after })));
                 }
-                Err(fault) => return Err((batch, self.broke(lane, fault))),
+                Err(fault) => return Err(Unchanged::new(batch, self.broke(lane, fault))),
             };
             if edits.is_empty() {
                 self.template.metrics.events_out.inc_by(batch.len() as u64);
@@ -215,12 +226,12 @@ impl Inner {
                 Err(error) => {
                     let reason = error.to_string();
                     let fault = Fault { kind: FaultKind::Edits, reason, backtrace: String::new() };
-                    Err((batch, self.broke(lane, fault)))
+                    Err(Unchanged::new(batch, self.broke(lane, fault)))
                 }
             };
         }
         let held = Held::Fatal(given_up.unwrap_or_default());
-        Err((batch, Problem::Later(Later { held, after: None })))
+        Err(Unchanged::new(batch, Problem::Later(Later { held, after: None })))
     }
 
     /// Counts a fault and throws the instance away.
@@ -238,8 +249,10 @@ impl Inner {
                 passed = true;
                 Ok(Attempt::Passed(part))
             }
-            Err((_, Problem::Fault(fault))) => Ok(Attempt::Broke(fault)),
-            Err((_, Problem::Later(later))) => Err(later),
+            Err(unchanged) => match unchanged.problem {
+                Problem::Fault(fault) => Ok(Attempt::Broke(fault)),
+                Problem::Later(later) => Err(later),
+            },
         });
         let rescued = match result {
             Ok(rescued) => rescued,
