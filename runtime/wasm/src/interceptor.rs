@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,12 +23,15 @@ use crate::{
     host::escaped,
     instance::{Instance, StartError, Template},
     lanes::{Lane, Lanes},
-    off_worker,
+    off_worker::{self, Expected},
     rescue::{Attempt, GaveUp, rescue},
 };
 
 /// Events in a row that may break the plugin alone before it counts as broken itself.
 const BAD_IN_A_ROW_MAX: usize = 64;
+
+/// Calls longer than this leave the worker thread first: what that costs is a tenth of it.
+const LONG_CALL_NANOS: u64 = 100_000;
 
 /// What to do with events that break the plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     /// Events that broke the plugin since a call last passed.
     pub(crate) bad_in_a_row: AtomicUsize,
+    /// What calls usually take.
+    pub(crate) usual_nanos: AtomicU64,
 }
 
 impl WasmInterceptor {
@@ -122,8 +127,7 @@ impl Interceptor for WasmInterceptor {
         let Some(permit) = self.inner.lanes.acquire().await else {
             return Err(self.inner.held(batch, Later { held: Held::Stopped, after: None }));
         };
-        let inner = &self.inner;
-        off_worker::run(inner, move |inner| {
+        off_worker::run(&self.inner, self.inner.expected(), move |inner| {
             let result = inner.process(batch);
             drop(permit);
             result
@@ -133,7 +137,8 @@ impl Interceptor for WasmInterceptor {
 
     async fn close(&self) {
         let instances = self.inner.lanes.close().await;
-        off_worker::run(&self.inner, |_| instances.into_iter().for_each(Instance::stop)).await;
+        off_worker::run(&self.inner, Expected::Long, |_| instances.into_iter().for_each(Instance::stop))
+            .await;
     }
 }
 
@@ -145,6 +150,18 @@ impl Inner {
             batch: Box::new(batch),
             source: Box::new(later.held),
         }
+    }
+
+    /// What the next call will probably take, after what the last ones took.
+    fn expected(&self) -> Expected {
+        let usual = self.usual_nanos.load(Ordering::Relaxed);
+        if usual > LONG_CALL_NANOS { Expected::Long } else { Expected::Short }
+    }
+
+    /// A moving average over about eight calls. Lost updates between lanes do not matter.
+    fn took(&self, nanos: u64) {
+        let usual = self.usual_nanos.load(Ordering::Relaxed);
+        self.usual_nanos.store(usual - usual / 8 + nanos / 8, Ordering::Relaxed);
     }
 
     /// Takes a batch through the plugin. Blocks for as long as the guest may run.
@@ -195,7 +212,11 @@ impl Inner {
         let mut given_up = None;
         for _ in 0..2 {
             let (returned, answer) = match lane.instance(&self.template) {
-                Ok(instance) => instance.intercept(batch),
+                Ok(instance) => {
+                    let answer = instance.intercept(batch);
+                    self.took(instance.last_call_nanos());
+                    answer
+                }
                 Err(error) => return Err(Unchanged::new(batch, start_problem(error))),
             };
             batch = returned;
@@ -242,6 +263,8 @@ impl Inner {
     }
 
     fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
+        // Many calls, perhaps each with its whole deadline.
+        off_worker::leave();
         let guard = self.on_fault != OnFault::DeadLetterAlways;
         let mut passed = false;
         let result = rescue(&batch, fault, guard, |part| match self.attempt(lane, part) {

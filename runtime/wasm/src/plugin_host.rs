@@ -139,6 +139,7 @@ impl WasmHost {
             on_fault: factory::on_fault(section),
             clock: Arc::clone(&cx.clock),
             bad_in_a_row: 0.into(),
+            usual_nanos: 0.into(),
         }))
     }
 }
