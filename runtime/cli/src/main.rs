@@ -17,6 +17,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    // One provider of cryptography for the whole process; it cannot have been installed before.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let result = match arguments.command {
         Command::Run(options) => commands::run::run(&options),
         Command::Check(options) => commands::check::check(&options),

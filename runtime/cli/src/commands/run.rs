@@ -32,7 +32,6 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
         return Ok(Answer::No);
     }
     let log = logging::start(&options.log, options.log_format)?;
-    install_tls();
     raise_file_limit();
     let data_dir = plan.settings.data_dir.clone();
     std::fs::create_dir_all(&data_dir)
@@ -56,13 +55,6 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
 fn show(findings: &Diagnostics, files: &Files) {
     if !findings.is_empty() {
         eprint!("{}", Report::new(findings, files).render_text(place::colour_errors(), place::width()));
-    }
-}
-
-/// One provider of cryptography for everything in the process.
-fn install_tls() {
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        tracing::debug!("the provider of cryptography was installed before");
     }
 }
 

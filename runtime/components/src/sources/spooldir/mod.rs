@@ -31,7 +31,7 @@ mod spool;
 /// Declares `spooldir`.
 pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "spooldir",
-    summary: "reads files put into a directory and marks them when delivered",
+    summary: "Reads files put into a directory and marks them when delivered",
     options: OPTIONS,
     example: r#"spooldir "drop" channel="durable" { spool-dir "/var/spool/millrace" }"#,
     build,

@@ -47,7 +47,7 @@ mod tail;
 /// Declares `taildir`.
 pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "taildir",
-    summary: "follows growing files through rotation, truncation and restarts",
+    summary: "Follows growing files through rotation, truncation and restarts",
     options: OPTIONS,
     example: r#"taildir "web" channel="durable" { path "/var/log/nginx/*.log" }"#,
     build,
