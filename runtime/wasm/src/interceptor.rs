@@ -144,30 +144,22 @@ impl Inner {
     }
 
     fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
-        let (batch, problem) = match self.attempt(lane, batch) {
-            Ok(batch) => {
+        let (mut batch, mut outcome) = self.attempt(lane, batch);
+        if let Err(Problem::Fault(fault)) = &outcome {
+            tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
+                generation = %self.origin.generation, events = batch.len(), %fault, "plugin broke, trying again on a fresh instance");
+            (batch, outcome) = self.attempt(lane, batch);
+        }
+        match outcome {
+            Ok(()) => {
                 self.passed();
-                return Ok(batch);
+                Ok(batch)
             }
-            Err((batch, Problem::Fault(fault))) => {
-                tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
-                    generation = %self.origin.generation, events = batch.len(), %fault, "plugin broke, trying again on a fresh instance");
-                match self.attempt(lane, batch) {
-                    Ok(batch) => {
-                        self.passed();
-                        return Ok(batch);
-                    }
-                    Err(problem) => problem,
-                }
-            }
-            Err(problem) => problem,
-        };
-        match problem {
-            Problem::Later(later) => Err(self.held(batch, later)),
-            Problem::Fault(fault) if self.on_fault == OnFault::Hold => {
+            Err(Problem::Later(later)) => Err(self.held(batch, later)),
+            Err(Problem::Fault(fault)) if self.on_fault == OnFault::Hold => {
                 Err(self.held(batch, Later { held: Held::Broke(fault), after: None }))
             }
-            Problem::Fault(fault) => self.rescue(lane, batch, fault),
+            Err(Problem::Fault(fault)) => self.rescue(lane, batch, fault),
         }
     }
 
@@ -179,13 +171,14 @@ impl Inner {
     }
 
     /// One call, and once more on a fresh instance where the guest says that this one is broken.
-    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, (Batch, Problem)> {
+    /// The batch comes back either way: edited, or as it was with what went wrong.
+    fn attempt(&self, lane: &mut Lane, batch: Batch) -> (Batch, Result<(), Problem>) {
         let mut batch = batch;
         let mut given_up = None;
         for _ in 0..2 {
             let (returned, answer) = match lane.instance(&self.template) {
                 Ok(instance) => instance.intercept(batch),
-                Err(error) => return Err((batch, start_problem(error))),
+                Err(error) => return (batch, Err(start_problem(error))),
             };
             batch = returned;
             let edits = match answer {
@@ -195,32 +188,32 @@ impl Inner {
                     given_up = Some(escaped(&reason, REASON_BYTES_MAX));
                     continue;
                 }
-                Ok(Err(Failure::Reject(reason))) => return Ok(self.reject(batch, &reason)),
+                Ok(Err(Failure::Reject(reason))) => return (self.reject(batch, &reason), Ok(())),
                 Ok(Err(Failure::Retry(pause))) => {
                     let after = pause.map(|ms| Duration::from_millis(ms.into()));
-                    return Err((batch, Problem::Later(Later { held: Held::Retry, after })));
+                    return (batch, Err(Problem::Later(Later { held: Held::Retry, after })));
                 }
-                Err(fault) => return Err((batch, self.broke(lane, fault))),
+                Err(fault) => return (batch, Err(self.broke(lane, fault))),
             };
             if edits.is_empty() {
                 self.template.metrics.events_out.inc_by(batch.len() as u64);
-                return Ok(batch);
+                return (batch, Ok(()));
             }
             return match edits::check(edits, &Rules { batch: &batch, channels: &self.channels }) {
                 Ok(changes) => {
                     let batch = edits::apply(batch, changes, |reason| self.rejection(reason));
                     self.template.metrics.events_out.inc_by(batch.len() as u64);
-                    Ok(batch)
+                    (batch, Ok(()))
                 }
                 Err(error) => {
                     let reason = error.to_string();
                     let fault = Fault { kind: FaultKind::Edits, reason, backtrace: String::new() };
-                    Err((batch, self.broke(lane, fault)))
+                    (batch, Err(self.broke(lane, fault)))
                 }
             };
         }
         let held = Held::Fatal(given_up.unwrap_or_default());
-        Err((batch, Problem::Later(Later { held, after: None })))
+        (batch, Err(Problem::Later(Later { held, after: None })))
     }
 
     /// Counts a fault and throws the instance away.
@@ -234,12 +227,12 @@ impl Inner {
         let guard = self.on_fault != OnFault::DeadLetterAlways;
         let mut passed = false;
         let result = rescue(&batch, fault, guard, |part| match self.attempt(lane, part) {
-            Ok(part) => {
+            (part, Ok(())) => {
                 passed = true;
                 Ok(Attempt::Passed(part))
             }
-            Err((_, Problem::Fault(fault))) => Ok(Attempt::Broke(fault)),
-            Err((_, Problem::Later(later))) => Err(later),
+            (_, Err(Problem::Fault(fault))) => Ok(Attempt::Broke(fault)),
+            (_, Err(Problem::Later(later))) => Err(later),
         });
         let rescued = match result {
             Ok(rescued) => rescued,
