@@ -33,7 +33,7 @@ fn line(connection: &str, sequence: u64) -> String {
 }
 
 fn config(folder: &Path, round: u64, plugin: &Path) -> String {
-    let rule = if round % 2 == 0 { "rule-a" } else { "rule-b" };
+    let rule = if round.is_multiple_of(2) { "rule-a" } else { "rule-b" };
     let count = if round % 4 < 2 { 50_000 } else { 40_000 };
     let extra = if round % 3 == 1 { r#"netcat "extra" channel="fast" { listen "127.0.0.1:0" }"# } else { "" };
     format!(
@@ -81,7 +81,7 @@ fn reloads_under_load_lose_repeat_and_reorder_nothing() {
         if round % 5 == 0 {
             refused_reloads(&agent, folder.path(), round, &plugin);
         }
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             other_build_of(&plugin, round);
         }
         Agent::write_config(folder.path(), "load", &config(folder.path(), round, &plugin));

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ChannelProcessor, Pipeline, PipelineChannel, PipelineInterceptor};
 use crate::{
-    Batch, BatchLimit, BoxError, Channel, ChannelError, ChannelStats, Clock, Destination, Event, Health,
-    Interceptor, InterceptorError, InterceptorMetrics, PositionStore, PositionUpdate, Positions,
-    ProcessError, PutTransaction, Rejection, Route, Selector, SourceMetrics, TakeTransaction,
+    Batch, BoxError, Channel, ChannelError, ChannelStats, Clock, Destination, Event, Health, Interceptor,
+    InterceptorError, InterceptorMetrics, PositionStore, PositionUpdate, Positions, ProcessError,
+    PutTransaction, Rejection, Route, Selector, SourceMetrics, TakeTransaction,
 };
 
 /// A line for every put and commit, in order, over all channels of a test.

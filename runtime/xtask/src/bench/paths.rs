@@ -72,7 +72,7 @@ fn write_log(path: &Path, bytes: u64) -> Result<u64> {
         let text = format!(
             "{{\"time\":\"2026-11-23T12:00:00.000Z\",\"level\":\"info\",\"sequence\":{line:012},\"text\":\""
         );
-        write!(file, "{text}{:x<width$}\"}}\n", "", width = 211 - text.len())?;
+        writeln!(file, "{text}{:x<width$}\"}}", "", width = 211 - text.len())?;
     }
     file.flush()?;
     Ok(lines)
