@@ -50,10 +50,10 @@ const EXPECTED: [(u64, u64, &str); 10] = [
     (13, 5, "memory"),
     (17, 5, "listen"),
     (20, 27, "durable"),
-    (22, 14, "250ms"),
-    (24, 34, "unclosed group"),
+    (22, 14, "a time span needs a unit"),
+    (24, 36, "regular expression"),
     (29, 16, "host:port"),
-    (34, 60, "MILLRACE_NOT_SET"),
+    (34, 51, "MILLRACE_NOT_SET"),
     (35, 10, "out"),
 ];
 

@@ -97,7 +97,7 @@ fn a_guest_that_traps_on_one_event_in_ten_thousand_costs_that_event() {
 
 #[test]
 fn a_guest_that_loops_forever_is_stopped_by_its_deadline() {
-    check("loops-forever", "50 ms");
+    check("loops-forever", "50ms");
 }
 
 #[test]

@@ -82,12 +82,22 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
     Ok(names)
 }
 
-/// Refuses imports that are not offered; the first one in the file is named.
+/// Refuses imports that are not offered: the first one in the file with the reason, the others by name.
 pub(crate) fn check(names: &Names) -> Result<(), HostError> {
-    match names.imports.iter().find_map(|name| refusal(name)) {
-        Some(refused) => Err(refused),
-        None => Ok(()),
+    let mut refused = names.imports.iter().filter_map(|name| refusal(name));
+    let Some(mut first) = refused.next() else { return Ok(()) };
+    let others: Vec<String> = refused
+        .filter_map(|error| match error {
+            HostError::Import { name, .. } => Some(name),
+            _ => None,
+        })
+        .collect();
+    if let HostError::Import { reason, .. } = &mut first
+        && !others.is_empty()
+    {
+        reason.push_str(&format!("; also refused: {}", others.join(", ")));
     }
+    Err(first)
 }
 
 /// Why an import is refused; None: it is offered.

@@ -10,7 +10,7 @@ use std::{
 
 use millrace_core::Batch;
 use wasmtime::{
-    Store, Trap, WasmBacktrace,
+    Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
     component::{Resource, TypedFunc},
 };
 
@@ -24,6 +24,7 @@ use crate::{
     error::{Fault, FaultKind},
     host::{GuestLog, GuestMetrics, LogSource, escaped},
     metrics::PluginMetrics,
+    off_worker,
     state::{GuestState, Limits},
 };
 
@@ -72,6 +73,7 @@ pub(crate) struct Instance {
     template: Arc<Template>,
     deadline_ticks: u64,
     calls: u64,
+    last_call_nanos: u64,
     born: Instant,
 }
 
@@ -86,16 +88,17 @@ impl Instance {
             limits: Limits::new(template.memory_bytes_max),
             log: GuestLog::new(Arc::clone(&template.log), lane),
             metrics: Arc::clone(&template.guest_metrics),
+            ticks_left: 0,
         };
         let plugin = &template.plugin;
         let mut store = Store::new(plugin.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_trap();
+        store.epoch_deadline_callback(deadline);
         let memory = usize::try_from(template.memory_bytes_max).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(memory.saturating_mul(2).clamp(1 << 20, LIFT_BYTES_MAX));
         store.set_max_component_handles(HANDLES_MAX);
         let time = template.call_time_max.max(CONFIGURE_TIME_MAX);
-        store.set_epoch_deadline(ticks(time));
+        set_deadline(&mut store, ticks(time));
         let running = plugin.engine.begin();
         let identity = Identity {
             agent: template.agent.clone(),
@@ -122,7 +125,16 @@ impl Instance {
         template.metrics.instances_started.inc();
         let deadline_ticks = ticks(template.call_time_max);
         let template = Arc::clone(template);
-        Ok(Self { store, intercept, stop, template, deadline_ticks, calls: 0, born: Instant::now() })
+        Ok(Self {
+            store,
+            intercept,
+            stop,
+            template,
+            deadline_ticks,
+            calls: 0,
+            last_call_nanos: 0,
+            born: Instant::now(),
+        })
     }
 
     /// Lends a batch for one call and takes it back. After an `Err` the instance must be dropped.
@@ -133,13 +145,14 @@ impl Instance {
         let state = self.store.data_mut();
         state.batch = Some(batch);
         state.log.last_error = None;
-        self.store.set_epoch_deadline(self.deadline_ticks);
+        set_deadline(&mut self.store, self.deadline_ticks);
         let begun = Instant::now();
         let running = template.plugin.engine.begin();
         let answer = self.intercept.call(&mut self.store, (Resource::new_borrow(0),));
         drop(running);
         let metrics = &template.metrics;
-        metrics.nanos.inc_by(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.last_call_nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        metrics.nanos.inc_by(self.last_call_nanos);
         metrics.calls.inc();
         metrics.events_in.inc_by(events);
         let state = self.store.data_mut();
@@ -151,6 +164,10 @@ impl Instance {
             Err(error) => Err(fault(&self.store, &error, template.call_time_max)),
         };
         (batch, answer)
+    }
+
+    pub(crate) fn last_call_nanos(&self) -> u64 {
+        self.last_call_nanos
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -169,7 +186,7 @@ impl Instance {
     /// Ends it in an orderly way. What it does with the call, and whether it breaks, does not matter any more.
     pub(crate) fn stop(mut self) {
         let time = self.template.call_time_max;
-        self.store.set_epoch_deadline(self.deadline_ticks);
+        set_deadline(&mut self.store, self.deadline_ticks);
         let running = self.template.plugin.engine.begin();
         let deadline_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = self.stop.call(&mut self.store, (deadline_ms,)) {
@@ -186,6 +203,22 @@ impl Drop for Instance {
     }
 }
 
+/// Gives a call so much time: one step first, after which it leaves the worker thread, then the rest.
+fn set_deadline(store: &mut Store<GuestState>, ticks: u64) {
+    store.set_epoch_deadline(1);
+    store.data_mut().ticks_left = ticks.saturating_sub(1);
+}
+
+/// Called in the guest when the epoch has reached what was set.
+fn deadline(mut cx: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
+    let ticks = std::mem::take(&mut cx.data_mut().ticks_left);
+    if ticks == 0 {
+        return Err(Trap::Interrupt.into());
+    }
+    off_worker::leave();
+    Ok(UpdateDeadline::Continue(ticks))
+}
+
 /// Says what an error of a call means. What the guest logged last as an error is added: it is the text of a panic.
 fn fault(store: &Store<GuestState>, error: &wasmtime::Error, time: Duration) -> Fault {
     let state = store.data();
@@ -193,7 +226,8 @@ fn fault(store: &Store<GuestState>, error: &wasmtime::Error, time: Duration) -> 
         _ if state.limits.memory_refused => (FaultKind::Memory, error.root_cause().to_string()),
         Some(Trap::Interrupt) => (FaultKind::Deadline, format!("the call took longer than {time:?}")),
         Some(Trap::StackOverflow) => (FaultKind::Stack, "the stack is used up".to_owned()),
-        _ => (FaultKind::Trap, error.root_cause().to_string()),
+        // wasmtime begins with "wasm trap: " what is called a trap here already.
+        _ => (FaultKind::Trap, error.root_cause().to_string().replacen("wasm trap: ", "", 1)),
     };
     if let (FaultKind::Trap, Some(said)) = (kind, &state.log.last_error) {
         reason = format!("{reason}; the plugin said: {said}");

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,12 +23,15 @@ use crate::{
     host::escaped,
     instance::{Instance, StartError, Template},
     lanes::{Lane, Lanes},
-    off_worker,
+    off_worker::{self, Expected},
     rescue::{Attempt, GaveUp, rescue},
 };
 
 /// Events in a row that may break the plugin alone before it counts as broken itself.
 const BAD_IN_A_ROW_MAX: usize = 64;
+
+/// Calls longer than this leave the worker thread first: what that costs is a tenth of it.
+const LONG_CALL_NANOS: u64 = 100_000;
 
 /// What to do with events that break the plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,19 @@ struct Later {
     after: Option<Duration>,
 }
 
-/// A call that broke, or one that did not work out; with the batch as it was.
+/// A batch that did not get through, as it was.
+struct Unchanged {
+    batch: Batch,
+    problem: Problem,
+}
+
+impl Unchanged {
+    fn new(batch: Batch, problem: Problem) -> Box<Self> {
+        Box::new(Self { batch, problem })
+    }
+}
+
+/// A call that broke, or one that did not work out.
 enum Problem {
     Fault(Fault),
     Later(Later),
@@ -92,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     /// Events that broke the plugin since a call last passed.
     pub(crate) bad_in_a_row: AtomicUsize,
+    /// What calls usually take.
+    pub(crate) usual_nanos: AtomicU64,
 }
 
 impl WasmInterceptor {
@@ -110,8 +127,7 @@ impl Interceptor for WasmInterceptor {
         let Some(permit) = self.inner.lanes.acquire().await else {
             return Err(self.inner.held(batch, Later { held: Held::Stopped, after: None }));
         };
-        let inner = &self.inner;
-        off_worker::run(inner, move |inner| {
+        off_worker::run(&self.inner, self.inner.expected(), move |inner| {
             let result = inner.process(batch);
             drop(permit);
             result
@@ -121,7 +137,8 @@ impl Interceptor for WasmInterceptor {
 
     async fn close(&self) {
         let instances = self.inner.lanes.close().await;
-        off_worker::run(&self.inner, |_| instances.into_iter().for_each(Instance::stop)).await;
+        off_worker::run(&self.inner, Expected::Long, |_| instances.into_iter().for_each(Instance::stop))
+            .await;
     }
 }
 
@@ -135,6 +152,18 @@ impl Inner {
         }
     }
 
+    /// What the next call will probably take, after what the last ones took.
+    fn expected(&self) -> Expected {
+        let usual = self.usual_nanos.load(Ordering::Relaxed);
+        if usual > LONG_CALL_NANOS { Expected::Long } else { Expected::Short }
+    }
+
+    /// A moving average over about eight calls. Lost updates between lanes do not matter.
+    fn took(&self, nanos: u64) {
+        let usual = self.usual_nanos.load(Ordering::Relaxed);
+        self.usual_nanos.store(usual - usual / 8 + nanos / 8, Ordering::Relaxed);
+    }
+
     /// Takes a batch through the plugin. Blocks for as long as the guest may run.
     fn process(&self, batch: Batch) -> Result<Batch, InterceptorError> {
         let Some(mut lane) = self.lanes.take() else {
@@ -144,22 +173,29 @@ impl Inner {
     }
 
     fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
-        let (mut batch, mut outcome) = self.attempt(lane, batch);
-        if let Err(Problem::Fault(fault)) = &outcome {
-            tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
-                generation = %self.origin.generation, events = batch.len(), %fault, "plugin broke, trying again on a fresh instance");
-            (batch, outcome) = self.attempt(lane, batch);
+        let mut result = self.attempt(lane, batch);
+        if let Err(unchanged) = &result
+            && let Problem::Fault(fault) = &unchanged.problem
+        {
+            let Origin { component, plugin, generation, .. } = &self.origin;
+            let events = unchanged.batch.len();
+            tracing::warn!(target: "plugin", %component, %plugin, %generation, events, %fault,
+                "plugin broke, trying again on a fresh instance");
+            result = result.or_else(|unchanged| self.attempt(lane, unchanged.batch));
         }
-        match outcome {
-            Ok(()) => {
+        let Unchanged { batch, problem } = match result {
+            Ok(batch) => {
                 self.passed();
-                Ok(batch)
+                return Ok(batch);
             }
-            Err(Problem::Later(later)) => Err(self.held(batch, later)),
-            Err(Problem::Fault(fault)) if self.on_fault == OnFault::Hold => {
+            Err(unchanged) => *unchanged,
+        };
+        match problem {
+            Problem::Later(later) => Err(self.held(batch, later)),
+            Problem::Fault(fault) if self.on_fault == OnFault::Hold => {
                 Err(self.held(batch, Later { held: Held::Broke(fault), after: None }))
             }
-            Err(Problem::Fault(fault)) => self.rescue(lane, batch, fault),
+            Problem::Fault(fault) => self.rescue(lane, batch, fault),
         }
     }
 
@@ -171,14 +207,17 @@ impl Inner {
     }
 
     /// One call, and once more on a fresh instance where the guest says that this one is broken.
-    /// The batch comes back either way: edited, or as it was with what went wrong.
-    fn attempt(&self, lane: &mut Lane, batch: Batch) -> (Batch, Result<(), Problem>) {
+    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, Box<Unchanged>> {
         let mut batch = batch;
         let mut given_up = None;
         for _ in 0..2 {
             let (returned, answer) = match lane.instance(&self.template) {
-                Ok(instance) => instance.intercept(batch),
-                Err(error) => return (batch, Err(start_problem(error))),
+                Ok(instance) => {
+                    let answer = instance.intercept(batch);
+                    self.took(instance.last_call_nanos());
+                    answer
+                }
+                Err(error) => return Err(Unchanged::new(batch, start_problem(error))),
             };
             batch = returned;
             let edits = match answer {
@@ -188,32 +227,32 @@ impl Inner {
                     given_up = Some(escaped(&reason, REASON_BYTES_MAX));
                     continue;
                 }
-                Ok(Err(Failure::Reject(reason))) => return (self.reject(batch, &reason), Ok(())),
+                Ok(Err(Failure::Reject(reason))) => return Ok(self.reject(batch, &reason)),
                 Ok(Err(Failure::Retry(pause))) => {
                     let after = pause.map(|ms| Duration::from_millis(ms.into()));
-                    return (batch, Err(Problem::Later(Later { held: Held::Retry, after })));
+                    return Err(Unchanged::new(batch, Problem::Later(Later { held: Held::Retry, after })));
                 }
-                Err(fault) => return (batch, Err(self.broke(lane, fault))),
+                Err(fault) => return Err(Unchanged::new(batch, self.broke(lane, fault))),
             };
             if edits.is_empty() {
                 self.template.metrics.events_out.inc_by(batch.len() as u64);
-                return (batch, Ok(()));
+                return Ok(batch);
             }
             return match edits::check(edits, &Rules { batch: &batch, channels: &self.channels }) {
                 Ok(changes) => {
                     let batch = edits::apply(batch, changes, |reason| self.rejection(reason));
                     self.template.metrics.events_out.inc_by(batch.len() as u64);
-                    (batch, Ok(()))
+                    Ok(batch)
                 }
                 Err(error) => {
                     let reason = error.to_string();
                     let fault = Fault { kind: FaultKind::Edits, reason, backtrace: String::new() };
-                    (batch, Err(self.broke(lane, fault)))
+                    Err(Unchanged::new(batch, self.broke(lane, fault)))
                 }
             };
         }
         let held = Held::Fatal(given_up.unwrap_or_default());
-        (batch, Err(Problem::Later(Later { held, after: None })))
+        Err(Unchanged::new(batch, Problem::Later(Later { held, after: None })))
     }
 
     /// Counts a fault and throws the instance away.
@@ -224,15 +263,19 @@ impl Inner {
     }
 
     fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
+        // Many calls, perhaps each with its whole deadline.
+        off_worker::leave();
         let guard = self.on_fault != OnFault::DeadLetterAlways;
         let mut passed = false;
         let result = rescue(&batch, fault, guard, |part| match self.attempt(lane, part) {
-            (part, Ok(())) => {
+            Ok(part) => {
                 passed = true;
                 Ok(Attempt::Passed(part))
             }
-            (_, Err(Problem::Fault(fault))) => Ok(Attempt::Broke(fault)),
-            (_, Err(Problem::Later(later))) => Err(later),
+            Err(unchanged) => match unchanged.problem {
+                Problem::Fault(fault) => Ok(Attempt::Broke(fault)),
+                Problem::Later(later) => Err(later),
+            },
         });
         let rescued = match result {
             Ok(rescued) => rescued,

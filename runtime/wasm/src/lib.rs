@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `plugin_host`, `factory`, `config_json` | what the engine and the registry see |
+//! | `plugin_host`, `factory` | what the engine and the registry see |
 //! | `component`, `imports`, `signature`, `grants`, `inspect` | from a file to something checked |
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
@@ -17,7 +17,6 @@
 mod bindings;
 mod cache;
 mod component;
-mod config_json;
 mod edits;
 mod engine;
 mod error;

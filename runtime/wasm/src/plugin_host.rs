@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span};
+use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span, pointer_span, to_json};
 use millrace_core::{BuildContext, Interceptor, PluginHost};
 use parking_lot::Mutex;
 
@@ -17,7 +17,6 @@ use crate::{
     bindings::Issue,
     cache::CodeCache,
     component::{self, LoadedPlugin},
-    config_json::{pointer_span, to_json},
     engine::PluginEngine,
     error::HostError,
     factory::{self, OWN_OPTIONS},
@@ -140,6 +139,7 @@ impl WasmHost {
             on_fault: factory::on_fault(section),
             clock: Arc::clone(&cx.clock),
             bad_in_a_row: 0.into(),
+            usual_nanos: 0.into(),
         }))
     }
 }

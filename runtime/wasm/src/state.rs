@@ -17,6 +17,8 @@ pub(crate) struct GuestState {
     pub(crate) limits: Limits,
     pub(crate) log: GuestLog,
     pub(crate) metrics: Arc<GuestMetrics>,
+    /// Steps of the epoch that the call under way has left after the first one.
+    pub(crate) ticks_left: u64,
 }
 
 /// Caps memory and tables, and remembers which cap was hit: the trap that follows does not say.

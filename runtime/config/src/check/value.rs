@@ -193,6 +193,10 @@ impl Checker<'_> {
         // What came from outside must not come out again through the help.
         let is_outside = is_expanded(self.files, scalar.span);
         let help = if is_outside { None } else { help_for_type(kind, &scalar.value, &shown, &form) };
+        // A default is an example of what fits, where nothing better is known.
+        let is_number = matches!(kind, OptionKind::Integer { .. } | OptionKind::Float { .. });
+        let example = option.default.filter(|_| is_number && !is_outside);
+        let help = help.or_else(|| example.map(|default| format!("write a number, for example {}", form.with(default))));
         self.report("config::wrong-type", scalar.span, reason, format!("expected {}", expected(kind)), help);
         None
     }

@@ -23,6 +23,9 @@ const LABELS_MAX: usize = 8;
 /// Longest name or label value.
 const TEXT_BYTES_MAX: usize = 128;
 
+/// Kind, name and label values.
+type SeriesKey = (&'static str, String, Vec<String>);
+
 type LabelSet = Vec<(String, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -62,7 +65,7 @@ pub(crate) struct GuestMetrics {
     component: String,
     families: GuestFamilies,
     counts: PluginMetrics,
-    series: Mutex<HashMap<(&'static str, String, Vec<String>), Series>>,
+    series: Mutex<HashMap<SeriesKey, Series>>,
 }
 
 #[derive(Clone)]

@@ -17,7 +17,9 @@
 
 use wasmtime::{
     StoreContextMut,
-    component::{Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType},
+    component::{
+        Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType, types::ComponentItem,
+    },
 };
 
 use crate::{bindings::Level, state::GuestState};
@@ -34,6 +36,8 @@ enum IoError {}
 enum TerminalInput {}
 enum TerminalOutput {}
 enum Descriptor {}
+enum DirectoryEntries {}
+enum Pollable {}
 
 #[derive(ComponentType, Lower)]
 #[component(variant)]
@@ -55,13 +59,14 @@ struct Datetime {
 /// Adds what the component imports of it, in the versions that it imports.
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, component: &Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
-    for (name, _) in component.component_type().imports(&engine) {
+    for (name, import) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(ty) = import.ty else { continue };
         if !name.starts_with("wasi:") {
             continue;
         }
-        let base = name.split('@').next().unwrap_or(name);
         let mut instance = linker.instance(name)?;
-        match base {
+        resources(&mut instance, ty.exports(&engine).map(|(name, _)| name))?;
+        match name.split('@').next().unwrap_or(name) {
             "wasi:cli/environment" => environment(&mut instance)?,
             "wasi:cli/exit" => {
                 instance.func_wrap("exit", |_: Cx<'_>, (_,): (Result<(), ()>,)| -> wasmtime::Result<()> {
@@ -80,8 +85,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, component: &Compone
                 instance
                     .func_wrap("get-stderr", |_: Cx<'_>, ()| Ok((Resource::<OutputStream>::new_own(2),)))?;
             }
-            "wasi:cli/terminal-input" => resource::<TerminalInput>(&mut instance, "terminal-input")?,
-            "wasi:cli/terminal-output" => resource::<TerminalOutput>(&mut instance, "terminal-output")?,
             "wasi:cli/terminal-stdin" => no_terminal::<TerminalInput>(&mut instance, "get-terminal-stdin")?,
             "wasi:cli/terminal-stdout" => {
                 no_terminal::<TerminalOutput>(&mut instance, "get-terminal-stdout")?
@@ -94,11 +97,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, component: &Compone
                 instance.func_wrap("now", |_: Cx<'_>, ()| Ok((0_u64,)))?;
                 instance.func_wrap("resolution", |_: Cx<'_>, ()| Ok((1_u64,)))?;
             }
-            "wasi:filesystem/types" => resource::<Descriptor>(&mut instance, "descriptor")?,
             "wasi:filesystem/preopens" => instance.func_wrap("get-directories", |_: Cx<'_>, ()| {
                 Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
             })?,
-            "wasi:io/error" => resource::<IoError>(&mut instance, "error")?,
             "wasi:io/streams" => streams(&mut instance)?,
             "wasi:random/insecure" => insecure(&mut instance)?,
             "wasi:random/insecure-seed" => {
@@ -108,6 +109,24 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, component: &Compone
         }
     }
     linker.define_unknown_imports_as_traps(component)
+}
+
+/// Defines the resources that an interface has, or takes over from another one: the same type everywhere.
+fn resources<'a>(instance: &mut Instance<'_>, names: impl Iterator<Item = &'a str>) -> wasmtime::Result<()> {
+    for name in names {
+        match name {
+            "descriptor" => resource::<Descriptor>(instance, name)?,
+            "directory-entry-stream" => resource::<DirectoryEntries>(instance, name)?,
+            "error" => resource::<IoError>(instance, name)?,
+            "input-stream" => resource::<InputStream>(instance, name)?,
+            "output-stream" => resource::<OutputStream>(instance, name)?,
+            "pollable" => resource::<Pollable>(instance, name)?,
+            "terminal-input" => resource::<TerminalInput>(instance, name)?,
+            "terminal-output" => resource::<TerminalOutput>(instance, name)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn resource<T: 'static>(instance: &mut Instance<'_>, name: &str) -> wasmtime::Result<()> {
@@ -146,8 +165,6 @@ type Output = Resource<OutputStream>;
 type Input = Resource<InputStream>;
 
 fn streams(instance: &mut Instance<'_>) -> wasmtime::Result<()> {
-    resource::<InputStream>(instance, "input-stream")?;
-    resource::<OutputStream>(instance, "output-stream")?;
     for name in ["read", "blocking-read"] {
         instance.func_wrap(&format!("[method]input-stream.{name}"), |_: Cx<'_>, (_, _): (Input, u64)| {
             Ok((Err::<Vec<u8>, _>(StreamError::Closed),))

@@ -15,8 +15,17 @@ fn leveled(events: &[(&'static str, Option<&'static str>)]) -> Batch {
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_that_only_read_keep_every_event() {
     let rig = Rig::new();
-    for name in ["keeps-all", "reads-bodies", "reads-everything"] {
-        let interceptor = rig.good(&setup(name));
+    for (name, options) in [
+        ("keeps-all", ""),
+        ("reads-bodies", ""),
+        ("reads-everything", ""),
+        ("reads-rows", "what \"body\""),
+        ("reads-rows", "what \"body-part\""),
+        ("reads-rows", "what \"event\""),
+        ("reads-rows", "what \"bodies-of\""),
+        ("reads-rows", "what \"header-names\""),
+    ] {
+        let interceptor = rig.good(&crate::support::Setup { options, ..setup(name) });
         for count in [1, 2, 1000] {
             let input = numbered(count, &[]);
             let before = shown(&input);

@@ -60,7 +60,7 @@ async fn metrics_over_the_bounds_are_counted_and_not_kept() {
 #[tokio::test]
 async fn a_slow_guest_within_its_time_is_left_alone() {
     let rig = Rig::new();
-    let slow = rig.good(&Setup { options: "turns 5000000", ..setup("slow") });
+    let slow = rig.good(&Setup { options: "turns 50000000", ..setup("slow") });
     assert_eq!(bodies(&slow.intercept(batch(&["a"])).await.unwrap()), ["a"]);
     assert_eq!(rig.count("faults_total", ""), 0);
     assert!(rig.count("nanos_total", "") > 1_000_000);

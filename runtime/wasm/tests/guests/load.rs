@@ -50,7 +50,16 @@ fn an_import_that_is_not_granted_is_refused_by_its_name() {
     let Err(found) = rig.build(&setup("imports-wasi-socket")) else { panic!("it loads") };
     let diagnostic = found.iter().next().unwrap();
     assert_eq!(diagnostic.code, "plugin::import");
-    assert!(diagnostic.reason.contains("wasi:sockets/instance-network@0.2.0"), "{}", diagnostic.reason);
+    assert!(
+        diagnostic.reason.starts_with("plugin guest: import wasi:sockets/network@0.2.0: "),
+        "{}",
+        diagnostic.reason
+    );
+    assert!(
+        diagnostic.reason.contains("also refused: wasi:sockets/instance-network@0.2.0"),
+        "{}",
+        diagnostic.reason
+    );
     assert!(diagnostic.help.as_ref().unwrap().contains("grant { http"), "{:?}", diagnostic.help);
 }
 
