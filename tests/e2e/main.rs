@@ -1,4 +1,5 @@
 //! End-to-end tests: the real binary, real files, real sockets, real plugins.
+#![expect(clippy::disallowed_methods, reason = "tests look at files themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod avro_interop;

@@ -1,4 +1,5 @@
 //! What end-to-end tests share: the real binary in a folder of its own, real plugins, waiting with a deadline.
+#![expect(clippy::disallowed_methods, reason = "tests look at files themselves")]
 
 mod agent;
 mod build;

@@ -3,6 +3,7 @@
 //! `cargo run --release -p millrace-channel --example channel_bench [directory [memory]]`. The directory decides which
 //! disk is measured; by default it is one under the current directory, since the one for temporary files is in
 //! memory on many machines. Ours and the reference take turns, and the median of the rounds counts.
+#![allow(clippy::disallowed_methods, reason = "a benchmark works on files and on the real clock")]
 #![allow(clippy::unwrap_used, reason = "a failing benchmark has nothing better to do than to stop")]
 
 use std::{

@@ -44,6 +44,7 @@ pub(crate) fn ask(
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "a running agent leaves its address in a file")]
 fn address(options: &AdminOptions) -> anyhow::Result<String> {
     if let Some(address) = &options.admin {
         return Ok(address.clone());

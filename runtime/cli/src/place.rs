@@ -1,5 +1,6 @@
 //! The agent's surroundings: environment variables, width and colours of the terminal. The only place that
 //! reads them.
+#![expect(clippy::disallowed_methods, reason = "this is where the command line reads the environment")]
 
 use std::io::IsTerminal;
 

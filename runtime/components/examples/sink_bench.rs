@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p millrace-components --example sink_bench [folder]
 //! ```
+#![allow(clippy::disallowed_methods, reason = "a benchmark works on files and on the real clock")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -35,7 +35,7 @@ impl SystemEnvironment {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "configuration files are this crate's subject")]
+#[expect(clippy::disallowed_methods, reason = "configuration files are this crate's subject")]
 impl Environment for SystemEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
         (self.variables)(name)

@@ -1,4 +1,5 @@
 //! What `millrace explain` and the reference pages print.
+#![allow(clippy::disallowed_methods, reason = "tests look at files themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use millrace_config::{Explained, OptionKind, OptionSpec, explain_markdown, explain_text};

@@ -2,6 +2,7 @@
 //!
 //! A page in `pages/` holds sections: a `kdl` block, optionally preceded by ` ```kdl file=name ` blocks that it
 //! may include, and a `text` block with what a user reads. `UPDATE_PAGES=1` writes the blocks anew.
+#![allow(clippy::disallowed_methods, reason = "tests look at files themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "pages/components.rs"]

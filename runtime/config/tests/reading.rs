@@ -1,4 +1,5 @@
 //! Reading as a whole: what a good configuration becomes, and that no input does harm.
+#![allow(clippy::disallowed_methods, reason = "tests look at files themselves")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -1,4 +1,5 @@
 //! The time of day as the operating system tells it.
+#![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
 use std::time::SystemTime;
 

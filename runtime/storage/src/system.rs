@@ -1,4 +1,5 @@
 //! The disk of the operating system.
+#![expect(clippy::disallowed_methods, reason = "this is the disk")]
 
 use std::{
     fs,

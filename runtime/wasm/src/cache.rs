@@ -4,6 +4,10 @@
 //! everything native code depends on. An entry begins with the digest of what follows, so damage is noticed,
 //! deleted and compiled again. The folder belongs to this agent alone (0700); where that cannot be had there is
 //! no cache, and every start compiles.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "compiled plugins are files of their own, which no position or event depends on"
+)]
 
 use std::{
     fs, io,

@@ -40,6 +40,7 @@ pub(crate) struct Exports {
 }
 
 /// Reads a plugin file within the limit.
+#[expect(clippy::disallowed_methods, reason = "the user names the file of a plugin")]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, HostError> {
     let unreadable =
         |error: std::io::Error| HostError::Unreadable { path: path.to_owned(), reason: error.to_string() };

@@ -12,6 +12,7 @@
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at files themselves"))]
 #![deny(missing_docs)]
 
 mod bindings;

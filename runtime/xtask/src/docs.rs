@@ -18,6 +18,7 @@ pub fn docs(check: bool) -> Result<()> {
     chores::run(command)?;
     let kept = guests::root().join("runtime/reference");
     let (new, old) = (pages(&fresh)?, pages(&kept).unwrap_or_default());
+    summaries_read_alike(&new)?;
     if new == old {
         eprintln!("docs: {} pages up to date", new.len());
         return Ok(());
@@ -35,6 +36,29 @@ pub fn docs(check: bool) -> Result<()> {
         fs::write(kept.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
     eprintln!("docs: wrote {} pages to runtime/reference", new.len());
+    Ok(())
+}
+
+/// The last cell of a row and the lines of the index begin with a capital and end without a full stop.
+fn summaries_read_alike(pages: &BTreeMap<String, String>) -> Result<()> {
+    let mut findings = Vec::new();
+    for (name, text) in pages {
+        let cells = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.rsplit(" | ").next());
+        let index = text.lines().filter_map(|line| line.strip_prefix("- [")?.split("): ").nth(1));
+        findings.extend(
+            cells
+                .chain(index)
+                .filter(|summary| {
+                    summary.starts_with(char::is_lowercase) || summary.ends_with('.') || summary.is_empty()
+                })
+                .map(|summary| format!("{name}: {summary:?}")),
+        );
+    }
+    if !findings.is_empty() {
+        bail!("summaries begin with a capital and end without a full stop:\n  {}", findings.join("\n  "));
+    }
     Ok(())
 }
 

@@ -67,7 +67,7 @@ fn source_file(path: &Path, text: &str, findings: &mut Vec<String>) {
     if !text.trim_start().starts_with("//!") {
         findings.push(format!("{shown}: no module header"));
     }
-    let production = text.split("\n#[cfg(test)]").next().unwrap_or(text);
+    let production = without_tests(text);
     let lines = production.lines().count();
     if lines > FILE_LINES_MAX {
         findings.push(format!("{shown}: {lines} lines, more than {FILE_LINES_MAX}"));
@@ -80,6 +80,17 @@ fn source_file(path: &Path, text: &str, findings: &mut Vec<String>) {
         }
     }
     long_functions(&shown.to_string(), production, findings);
+}
+
+/// The text up to the first module of tests that is written out in it. A mere `mod tests;` may stand anywhere.
+fn without_tests(text: &str) -> &str {
+    let opens = |rest: &str| {
+        let item = rest.lines().skip(1).find(|line| !line.starts_with("#["));
+        item.is_some_and(|item| item.contains("mod ") && item.ends_with('{'))
+    };
+    let mut marks = text.match_indices("\n#[cfg(test)]").map(|(at, _)| at);
+    let end = marks.find(|at| opens(text.get(at + 1..).unwrap_or_default()));
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// A function starts at a line with `fn` and ends at the closing brace of the same indentation.
@@ -154,4 +165,18 @@ fn examples_are_complete(root: &Path, findings: &mut Vec<String>) -> Result<()> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_module_of_tests_that_is_written_out_ends_production_code() {
+        assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests;\nb\n"), "a\n#[cfg(test)]\nmod tests;\nb\n");
+        assert_eq!(
+            without_tests("a\n#[cfg(test)]\nmod x;\nb\n#[cfg(test)]\nmod tests {\n}\n"),
+            "a\n#[cfg(test)]\nmod x;\nb"
+        );
+    }
 }

@@ -120,6 +120,7 @@ fn list(topics: &[Topic]) -> String {
 }
 
 /// One page per topic and an index, for the repository.
+#[expect(clippy::disallowed_methods, reason = "the pages go where the user says")]
 fn write_pages(topics: &[Topic], folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut index = String::from(

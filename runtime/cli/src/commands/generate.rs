@@ -15,6 +15,7 @@ pub(crate) fn completions(options: &CompletionOptions) -> anyhow::Result<Answer>
     Ok(Answer::Good)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the pages go where the user says")]
 pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Answer> {
     std::fs::create_dir_all(&options.folder)
         .with_context(|| format!("cannot create {}", options.folder.display()))?;
@@ -24,6 +25,7 @@ pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Answer> {
     Ok(Answer::Good)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the pages go where the user says")]
 fn page(command: &clap::Command, name: &str, folder: &Path) -> anyhow::Result<()> {
     let mut text = Vec::new();
     let named = command.clone().name(name.to_owned()).bin_name(name.replace('-', " "));

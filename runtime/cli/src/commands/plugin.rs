@@ -15,6 +15,7 @@ pub(crate) fn plugin(options: &PluginOptions) -> anyhow::Result<Answer> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the user names the file of the plugin")]
 fn inspect(options: &InspectOptions) -> anyhow::Result<Answer> {
     let wasm =
         std::fs::read(&options.file).with_context(|| format!("cannot read {}", options.file.display()))?;

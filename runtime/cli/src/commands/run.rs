@@ -19,6 +19,7 @@ use crate::{
     place, registry,
 };
 
+#[expect(clippy::disallowed_methods, reason = "the data directory must be there before anything uses it")]
 pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
     let (spec, mut findings) = registry::load(&options.config);
     let files = spec.files.clone();

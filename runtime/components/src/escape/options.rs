@@ -24,7 +24,7 @@ pub const ROUND: OptionSpec = OptionSpec::with_default(
     "round",
     OptionKind::Block(ROUND_OPTIONS),
     "",
-    "Rounds the time of all escapes but %t down",
+    "Rounds the time of all escapes but `%t` down",
 );
 
 /// `time-zone "Europe/Berlin"`.

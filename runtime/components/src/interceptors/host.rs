@@ -35,6 +35,7 @@ pub(super) const FACTORY: InterceptorFactory = InterceptorFactory {
     build,
 };
 
+#[expect(clippy::disallowed_methods, reason = "the names of this machine are in a file")]
 fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Interceptor>, Diagnostics> {
     let own_name = gethostname::gethostname().to_string_lossy().into_owned();
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();

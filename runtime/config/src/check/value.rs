@@ -196,7 +196,8 @@ impl Checker<'_> {
         // A default is an example of what fits, where nothing better is known.
         let is_number = matches!(kind, OptionKind::Integer { .. } | OptionKind::Float { .. });
         let example = option.default.filter(|_| is_number && !is_outside);
-        let help = help.or_else(|| example.map(|default| format!("write a number, for example {}", form.with(default))));
+        let help = help
+            .or_else(|| example.map(|default| format!("write a number, for example {}", form.with(default))));
         self.report("config::wrong-type", scalar.span, reason, format!("expected {}", expected(kind)), help);
         None
     }

@@ -15,6 +15,7 @@
 //! Differences from Flume's `file_roll`: names in progress, rules by size and count, compression, escapes, no
 //! empty files, no overwriting, syncs. `sink.directory` is `directory`, `sink.rollInterval` is `roll interval=`,
 //! `sink.pathManager ROLLTIME` is `name-time "roll"`, its `prefix` and `extension` keep their names.
+#![expect(clippy::disallowed_methods, reason = "writing files is what this sink is for")]
 
 mod disk;
 mod error;

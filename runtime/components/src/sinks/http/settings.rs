@@ -158,6 +158,7 @@ impl Settings {
 }
 
 /// The HTTP client. It uses no proxy of the environment and follows no redirect.
+#[expect(clippy::disallowed_methods, reason = "the user names a file of certificates")]
 pub fn client(settings: &Settings, section: &Section) -> Result<Client, Diagnostics> {
     // The process installs its provider first thing; a second one is refused, which is what we want.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -2,6 +2,7 @@
 //!
 //! Offsets into a gzip file count decompressed bytes. Decompression only goes forward; what the reader may ask
 //! for again (the window and the unfinished line) is kept, and asking for less than that starts over.
+#![expect(clippy::disallowed_methods, reason = "the files of the sources that read files")]
 
 use std::{
     fs::{File, Metadata, OpenOptions},

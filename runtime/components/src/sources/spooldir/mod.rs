@@ -10,6 +10,7 @@
 //! | `deserializer` | lines, Avro datums, blobs |
 //! | `position` | what is stored about a file with its events |
 //! | `spool` | one file after the other |
+#![expect(clippy::disallowed_methods, reason = "reading and marking files is what this source is for")]
 
 use std::sync::Arc;
 

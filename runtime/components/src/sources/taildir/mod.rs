@@ -17,6 +17,7 @@
 //! - An offset is the start of an unfinished event, so what is not delivered is read again, whole.
 //! - A file stays open until it was read to its end and that was delivered, whatever happens to its name.
 //! - Reading runs one batch ahead of the channel, not more.
+#![expect(clippy::disallowed_methods, reason = "following files is what this source is for")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -18,113 +18,113 @@ use super::{
 /// because it never waits to fill and every batch costs one commit; lines have a limit; `poll` is the longest
 /// a change can go unnoticed, not a pause after every round.
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::optional("path", OptionKind::Paths, "names the files, by globs; `**` stands for directories"),
+    OptionSpec::optional("path", OptionKind::Paths, "Names the files, by globs; `**` stands for directories"),
     OptionSpec::optional(
         "exclude",
         OptionKind::Texts,
-        "leaves out files whose name, or path, matches a glob",
+        "Leaves out files whose name, or path, matches a glob",
     ),
-    OptionSpec::optional("headers", OptionKind::Map, "sets headers on every event"),
+    OptionSpec::optional("headers", OptionKind::Map, "Sets headers on every event"),
     OptionSpec::optional(
         "group",
         OptionKind::Blocks(GROUP_OPTIONS),
-        "names further files with headers of their own",
+        "Names further files with headers of their own",
     ),
     OptionSpec::with_default(
         "start",
         OptionKind::Choice(&["head", "tail"]),
         "head",
-        "says where files begin that are there when the source runs for the first time",
+        "Says where files begin that are there when the source runs for the first time",
     ),
     OptionSpec::with_default(
         "file-header",
         OptionKind::Boolean,
         "#false",
-        "sets a header with the file's path",
+        "Sets a header with the file's path",
     ),
-    OptionSpec::with_default("file-header-key", OptionKind::Text, "file", "names the header with the path"),
+    OptionSpec::with_default("file-header-key", OptionKind::Text, "file", "Names the header with the path"),
     OptionSpec::with_default(
         "byte-offset-header",
         OptionKind::Boolean,
         "#false",
-        "sets the header `byteoffset`: where in the file the event begins",
+        "Sets the header `byteoffset`: where in the file the event begins",
     ),
     OptionSpec::with_default(
         "batch-size",
         OptionKind::Integer { min: 1, max: 1_000_000 },
         "2000",
-        "bounds the events of one batch",
+        "Bounds the events of one batch",
     ),
-    OptionSpec::with_default("batch-bytes", OptionKind::Size, "1MiB", "bounds the bytes of one batch"),
-    OptionSpec::with_default("line-max", OptionKind::Size, "1MiB", "bounds one event; what is longer is cut"),
+    OptionSpec::with_default("batch-bytes", OptionKind::Size, "1MiB", "Bounds the bytes of one batch"),
+    OptionSpec::with_default("line-max", OptionKind::Size, "1MiB", "Bounds one event; what is longer is cut"),
     OptionSpec::with_default(
         "long-lines",
         OptionKind::Choice(&["split", "truncate"]),
         "split",
-        "makes every piece of a cut line an event, later ones with the header `continued`, or drops the rest",
+        "Makes every piece of a cut line an event, later ones with the header `continued`, or drops the rest",
     ),
-    OptionSpec::optional("multiline", OptionKind::Block(MULTILINE_OPTIONS), "joins lines into events"),
+    OptionSpec::optional("multiline", OptionKind::Block(MULTILINE_OPTIONS), "Joins lines into events"),
     OptionSpec::optional(
         "encoding",
         OptionKind::Text,
-        "names the encoding to convert to UTF-8; without it bytes pass",
+        "Names the encoding to convert to UTF-8; without it bytes pass",
     ),
     OptionSpec::with_default(
         "poll",
         OptionKind::Duration,
         "250ms",
-        "bounds how long a change goes unnoticed",
+        "Bounds how long a change goes unnoticed",
     ),
     OptionSpec::with_default(
         "watch",
         OptionKind::Boolean,
         "#true",
-        "lets the system tell of changes earlier",
+        "Lets the system tell of changes earlier",
     ),
-    OptionSpec::with_default("idle-timeout", OptionKind::Duration, "120s", "closes files that do not grow"),
+    OptionSpec::with_default("idle-timeout", OptionKind::Duration, "120s", "Closes files that do not grow"),
     OptionSpec::with_default(
         "rotate-wait",
         OptionKind::Duration,
         "5s",
-        "keeps a file that lost its name open after its last growth; then its unfinished line is an event",
+        "Keeps a file that lost its name open after its last growth; then its unfinished line is an event",
     ),
     OptionSpec::optional(
         "partial-timeout",
         OptionKind::Duration,
-        "makes an unfinished last line an event after this time without growth",
+        "Makes an unfinished last line an event after this time without growth",
     ),
     OptionSpec::optional(
         "ignore-older",
         OptionKind::Duration,
-        "leaves out files that did not change for this time",
+        "Leaves out files that did not change for this time",
     ),
 ];
 
 const GROUP_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::required("path", OptionKind::Paths, "names the files of the group, by globs"),
+    OptionSpec::required("path", OptionKind::Paths, "Names the files of the group, by globs"),
     OptionSpec::optional(
         "exclude",
         OptionKind::Texts,
-        "leaves out files whose name, or path, matches a glob",
+        "Leaves out files whose name, or path, matches a glob",
     ),
-    OptionSpec::optional("headers", OptionKind::Map, "sets headers on the events of the group"),
+    OptionSpec::optional("headers", OptionKind::Map, "Sets headers on the events of the group"),
 ];
 
 const MULTILINE_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::optional("start", OptionKind::Regex, "matches the first line of an event"),
-    OptionSpec::optional("continue", OptionKind::Regex, "matches the further lines of an event"),
-    OptionSpec::optional("end", OptionKind::Regex, "matches the last line of an event"),
+    OptionSpec::optional("start", OptionKind::Regex, "Matches the first line of an event"),
+    OptionSpec::optional("continue", OptionKind::Regex, "Matches the further lines of an event"),
+    OptionSpec::optional("end", OptionKind::Regex, "Matches the last line of an event"),
     OptionSpec::with_default(
         "lines-max",
         OptionKind::Integer { min: 1, max: 1_000_000 },
         "500",
-        "bounds the lines of one event",
+        "Bounds the lines of one event",
     ),
     OptionSpec::with_default(
         "timeout",
         OptionKind::Duration,
         "1s",
-        "ends an event when its file has not grown for this time",
+        "Ends an event when its file has not grown for this time",
     ),
 ];
 
