@@ -63,9 +63,9 @@ fn table(status: &Value) -> String {
             "{:<24} {:>12} {:>14} {:>7}% {:>8}",
             text(&channel["name"]),
             events,
-            channel["bytes"],
+            text(&channel["bytes"]),
             fill,
-            channel["damaged"]
+            text(&channel["damaged"])
         ));
     }
     lines.join("\n") + "\n"
