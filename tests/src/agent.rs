@@ -205,6 +205,11 @@ impl Agent {
         assert!(status.is_ok_and(|status| status.success()), "kill -{name} failed");
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Asks it to stop and waits.
     ///
     /// # Panics

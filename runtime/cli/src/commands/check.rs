@@ -12,16 +12,23 @@ use crate::{
     place, registry,
 };
 
+#[expect(clippy::disallowed_methods, reason = "the folder that checking made goes with it")]
 pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Answer> {
     let (spec, mut findings) = registry::load(&options.config);
     let files = spec.files.clone();
     let types = registry::registry();
-    let host = registry::plugin_host(&spec.agent.data_dir);
+    // Checking leaves no trace where no agent has run yet: native code then goes to a folder of its own.
+    let scratch = std::env::temp_dir().join(format!("millrace-check-{}", std::process::id()));
+    let is_fresh = !spec.agent.data_dir.exists();
+    let host = registry::plugin_host(if is_fresh { &scratch } else { &spec.agent.data_dir });
     let (plan, found) = registry::plan(spec, &types, &*host);
     findings.extend(found);
     if !findings.has_errors() {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         findings.extend(millrace_engine::validate(&plan, &types, &clock, &host));
+    }
+    if is_fresh {
+        drop(std::fs::remove_dir_all(&scratch));
     }
     findings.sort();
     let report = Report::new(&findings, &files);

@@ -141,19 +141,34 @@ async fn until_asked_to_stop(agent: &AgentHandle, exit_when_done: bool) -> anyho
     }
 }
 
+/// Supervisors that signal a process and then its group send the same signal twice; a person takes longer.
+const SAME_SIGNAL: Duration = Duration::from_millis(250);
+
 /// Drains within the deadline; a second signal stops at once.
 async fn drain(agent: &AgentHandle, deadline: Duration) -> anyhow::Result<u64> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(
         deadline_s = deadline.as_secs(),
         "stopping: sources end, channels drain; a second signal stops at once"
     );
     tokio::select! {
         left = agent.shutdown(deadline) => Ok(left),
-        _ = terminate.recv() => Ok(abandon(agent)),
-        _ = interrupt.recv() => Ok(abandon(agent)),
+        second = second_signal() => {
+            second?;
+            tracing::warn!("a second signal: stopped at once; the next start recovers what is open");
+            Ok(abandon(agent))
+        }
     }
+}
+
+async fn second_signal() -> anyhow::Result<()> {
+    tokio::time::sleep(SAME_SIGNAL).await;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 /// What is left in memory when nobody waits any longer.
