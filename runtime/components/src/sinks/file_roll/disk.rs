@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    ops::Deref,
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -102,12 +103,34 @@ impl Disk {
         File::open(path)?.sync_all()
     }
 
-    /// Marks a file as in use by this holder of it, for as long as the file is open. No: somebody else does.
-    pub fn lock(&self, file: &File) -> io::Result<bool> {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+    /// Marks a file as in use by its holder. None: somebody else uses it.
+    pub fn lock(&self, file: File) -> io::Result<Option<LockedFile>> {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(LockedFile(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A file that is marked as in use until this is dropped, or until the process ends.
+///
+/// Closing the file would not be enough. A program that another thread is just starting shares every open file,
+/// and with it the mark, between its fork and its exec, so the file would seem to be in use for a while longer.
+#[derive(Debug)]
+pub struct LockedFile(File);
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Should this fail, closing the file does the same a little later.
+        let _unlocked = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }

@@ -27,7 +27,7 @@ use super::{
     names::{self, Names},
     open_file::OpenFile,
     packer::Packer,
-    recovery,
+    recovery::{self, Recovery},
     settings::{Settings, SyncMode},
 };
 use crate::{
@@ -47,6 +47,8 @@ pub struct Files {
     framing: FileFraming,
     /// None until the first use, when what an earlier run left is completed.
     journal: Option<Journal>,
+    /// Whether an earlier sink held a journal when this one started.
+    is_held: bool,
     packer: Option<Packer>,
     /// By place: the file that takes the next event.
     current: HashMap<String, OpenFile>,
@@ -68,6 +70,7 @@ impl Files {
             names: Names::new(settings.name_time, zone, start_millis, settings.suffix.clone()),
             framing: FileFraming::new(settings.serializer.framing(), settings.compression),
             journal: None,
+            is_held: false,
             packer: None,
             current: HashMap::new(),
             full: Vec::new(),
@@ -110,6 +113,7 @@ impl Files {
             self.roll_back();
         }
         self.start()?;
+        self.recover_held();
         self.restore()?;
         self.roll_due(now);
         self.finish_all()
@@ -149,10 +153,19 @@ impl Files {
     fn start(&mut self) -> Result<(), FileRollError> {
         if self.journal.is_none() {
             let folder = &self.settings.journal_folder;
-            recovery::recover(folder, &self.disk)?;
+            self.is_held = recovery::recover(folder, None, &self.disk)? == Recovery::Held;
             self.journal = Some(Journal::create(folder, self.is_durable(), self.disk.clone())?);
         }
         Ok(())
+    }
+
+    /// Completes what an earlier sink still held at the start, once it has let go of it.
+    fn recover_held(&mut self) {
+        let Some(journal) = self.journal.as_ref().filter(|_| self.is_held) else { return };
+        match recovery::recover(&self.settings.journal_folder, Some(journal.path()), &self.disk) {
+            Ok(outcome) => self.is_held = outcome == Recovery::Held,
+            Err(error) => tracing::warn!(%error, "what an earlier run left in progress is not complete yet"),
+        }
     }
 
     fn is_durable(&self) -> bool {
@@ -211,8 +224,10 @@ impl Files {
         let Some(journal) = &mut self.journal else { unreachable!("prepared before any write") };
         let id = journal.opened(&path, self.framing)?;
         let created = self.disk.create(&path).and_then(|handle| {
-            if durable {
-                self.disk.sync_folder(folder)?;
+            if durable && let Err(error) = self.disk.sync_folder(folder) {
+                // Not to be forgotten below while it is there.
+                let _removed = std::fs::remove_file(&path);
+                return Err(error);
             }
             Ok(handle)
         });

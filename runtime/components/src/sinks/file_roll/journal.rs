@@ -16,12 +16,15 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use super::{FileRollError, disk::Disk, framing::FileFraming};
+use super::{
+    FileRollError,
+    disk::{Disk, LockedFile},
+    framing::FileFraming,
+};
 
 /// The journal is written anew when it has grown to this size.
 const JOURNAL_BYTES_MAX: u64 = 1 << 20;
@@ -55,7 +58,7 @@ pub struct JournalContents {
 pub struct Journal {
     disk: Disk,
     path: PathBuf,
-    file: File,
+    file: LockedFile,
     bytes: u64,
     durable: bool,
     next_id: u64,
@@ -71,6 +74,11 @@ impl Journal {
         let (file, bytes) =
             write_new(&path, &entries, durable, &disk).map_err(FileRollError::io("write journal", &path))?;
         Ok(Self { disk, path, file, bytes, durable, next_id: 1, entries })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Announces a file before it is created.
@@ -148,7 +156,7 @@ fn write_new(
     entries: &BTreeMap<u64, Entry>,
     durable: bool,
     disk: &Disk,
-) -> io::Result<(File, u64)> {
+) -> io::Result<(LockedFile, u64)> {
     let mut text = format!("{MAGIC} {}\n", boot_id());
     for (id, entry) in entries {
         text.push_str(&open_line(*id, entry));
@@ -157,8 +165,7 @@ fn write_new(
     let unnamed = path.with_extension(UNNAMED_EXTENSION);
     // A leftover of a failed attempt of this very sink.
     let _removed = fs::remove_file(&unnamed);
-    let file = disk.create(&unnamed)?;
-    disk.lock(&file)?;
+    let file = disk.lock(disk.create(&unnamed)?)?.ok_or(io::ErrorKind::ResourceBusy)?;
     disk.write_at(&file, text.as_bytes(), 0)?;
     if durable {
         disk.sync(&file)?;

@@ -21,48 +21,61 @@ use super::{
 /// A journal larger than this is not ours.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
-/// Completes everything that no living sink holds. What cannot be completed now is reported and stays for the
-/// next start.
-pub fn recover(folder: &Path, disk: &Disk) -> Result<(), FileRollError> {
+/// How much of what earlier runs left could be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// All of it.
+    Done,
+    /// An earlier sink still holds a journal, as when it was given up in the middle of its work.
+    Held,
+}
+
+/// Completes everything that no living sink holds, except the journal given. What cannot be completed now is
+/// reported and stays for the next start.
+pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recovery, FileRollError> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recovery::Done),
         Err(error) => return Err(FileRollError::io("list", folder)(error)),
     };
+    let mut outcome = Recovery::Done;
     for found in listing {
         let path = found.map_err(FileRollError::io("list", folder))?.path();
         let is_called = |name| path.extension().is_some_and(|extension| extension == name);
         if is_called(JOURNAL_EXTENSION) {
-            recover_journal(&path, disk)?;
+            if own != Some(path.as_path()) && recover_journal(&path, disk)? == Recovery::Held {
+                outcome = Recovery::Held;
+            }
         } else if is_called(UNNAMED_EXTENSION)
-            && disk.open(&path).and_then(|file| disk.lock(&file)).unwrap_or(false)
+            && disk.open(&path).and_then(|file| disk.lock(file)).is_ok_and(|locked| locked.is_some())
         {
             // Its sink ended before the journal had its name, so it had opened no file.
             disk.remove(&path).map_err(FileRollError::io("remove journal", &path))?;
         }
     }
-    Ok(())
+    Ok(outcome)
 }
 
-fn recover_journal(path: &Path, disk: &Disk) -> Result<(), FileRollError> {
-    let mut file = match disk.open(path) {
+fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, FileRollError> {
+    let file = match disk.open(path) {
         Ok(file) => file,
         // Its sink has just finished.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recovery::Done),
         Err(error) => return Err(FileRollError::io("open journal", path)(error)),
     };
-    if !disk.lock(&file).map_err(FileRollError::io("lock journal", path))? {
-        return Ok(());
-    }
+    let Some(file) = disk.lock(file).map_err(FileRollError::io("lock journal", path))? else {
+        return Ok(Recovery::Held);
+    };
     let mut bytes = Vec::new();
-    file.by_ref()
+    (&*file)
         .take(JOURNAL_BYTES_MAX)
         .read_to_end(&mut bytes)
         .map_err(FileRollError::io("read journal", path))?;
     let Some(contents) = journal::read(&String::from_utf8_lossy(&bytes)) else {
         tracing::warn!(journal = %path.display(), "unreadable journal set aside");
         let aside = path.with_extension("damaged");
-        return fs::rename(path, &aside).map_err(FileRollError::io("set aside", path));
+        fs::rename(path, &aside).map_err(FileRollError::io("set aside", path))?;
+        return Ok(Recovery::Done);
     };
     let is_exact = !contents.boot.is_empty() && contents.boot == journal::boot_id();
     let mut is_complete = true;
@@ -84,7 +97,7 @@ fn recover_journal(path: &Path, disk: &Disk) -> Result<(), FileRollError> {
     if is_complete {
         disk.remove(path).map_err(FileRollError::io("remove journal", path))?;
     }
-    Ok(())
+    Ok(Recovery::Done)
 }
 
 enum Completion {

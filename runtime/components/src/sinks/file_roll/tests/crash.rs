@@ -3,6 +3,7 @@ use std::{fs, io::Write, path::PathBuf};
 use millrace_core::{Batch, Sink};
 
 use super::rig::{Rig, expected, plain, with};
+use crate::sinks::file_roll::disk::Disk;
 
 /// The only journal of a sink that is gone.
 fn journal(rig: &Rig) -> PathBuf {
@@ -194,4 +195,35 @@ async fn a_journal_stays_small_over_many_batches() {
     assert!(size < (1 << 20) + 100, "{size}");
     rig.restart().await;
     assert_eq!(rig.everything().len(), 120_000);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_locked_file_does_not_keep_it_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, disk) = (folder.path().join("locked"), Disk::default());
+    let locked = disk.lock(disk.create(&path).unwrap()).unwrap().unwrap();
+    // What a program has that is being started at this moment.
+    let _copy = locked.try_clone().unwrap();
+    assert!(disk.lock(disk.open(&path).unwrap()).unwrap().is_none());
+    drop(locked);
+    assert!(disk.lock(disk.open(&path).unwrap()).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_an_earlier_sink_held_at_the_start_is_completed_when_it_lets_go() {
+    let mut rig = Rig::new("");
+    rig.deliver(&["a"]).await;
+    rig.crash();
+    let held = rig.disk.lock(rig.disk.open(&journal(&rig)).unwrap()).unwrap();
+    assert!(held.is_some());
+    rig.start();
+    rig.deliver(&["b"]).await;
+    rig.idle().await.unwrap();
+    assert_eq!(rig.texts(), expected(&[("1700000000000-1.tmp", "a\n"), ("1700000000000-2.tmp", "b\n")]));
+    drop(held);
+    rig.idle().await.unwrap();
+    assert_eq!(rig.texts(), expected(&[("1700000000000-1", "a\n"), ("1700000000000-2.tmp", "b\n")]));
+    rig.close().await;
+    assert_eq!(rig.texts(), expected(&[("1700000000000-1", "a\n"), ("1700000000000-2", "b\n")]));
+    assert_eq!(rig.journals(), 0);
 }

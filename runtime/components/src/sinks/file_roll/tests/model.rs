@@ -66,15 +66,15 @@ async fn run(seed: u64) {
     rig.restart().await;
     rig.restart().await;
     rig.close().await;
-    assert_eq!(contents(&rig), expected, "seed {seed}: {form}");
+    assert_eq!(contents(&rig, seed), expected, "seed {seed}: {form}");
     assert_eq!(rig.journals(), 0, "seed {seed}: {form}");
 }
 
 /// The lines of each host in the order of its files.
-fn contents(rig: &Rig) -> BTreeMap<String, Vec<String>> {
+fn contents(rig: &Rig, seed: u64) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, bytes) in rig.files() {
-        assert!(!name.ends_with(".tmp") && !bytes.is_empty(), "{name}");
+        assert!(!name.ends_with(".tmp") && !bytes.is_empty(), "seed {seed}: {name}");
         let text = match name.rsplit_once('.').map(|(_, extension)| extension) {
             Some(extension @ ("gz" | "zst")) => unpack(extension, &bytes),
             _ => String::from_utf8(bytes).unwrap(),
