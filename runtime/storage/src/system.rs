@@ -95,10 +95,25 @@ impl Disk for SystemDisk {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        // The number only helps whoever is refused; the lock itself goes with the open file.
-        file.set_len(0).map_err(failed)?;
-        file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0).map_err(failed)?;
-        Ok(Box::new(file))
+        let held = Held { file };
+        // The number only helps whoever is refused.
+        held.file.set_len(0).map_err(failed)?;
+        held.file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0).map_err(failed)?;
+        Ok(Box::new(held))
+    }
+}
+
+/// A held lock. It ends with an explicit unlock: a program that another thread is starting at this moment has
+/// a copy of the open file, and closing ours alone would leave the lock to it for a while.
+struct Held {
+    file: fs::File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::warn!(%error, "cannot unlock a directory; it is free once the process ends");
+        }
     }
 }
 
@@ -135,6 +150,16 @@ impl File for SystemFile {
 #[cfg(test)]
 mod tests {
     use crate::{Disk, LockError, OpenMode, SystemDisk};
+
+    #[test]
+    fn a_copy_of_the_open_file_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = SystemDisk.lock(folder.path()).unwrap();
+        let copy = guard.downcast_ref::<super::Held>().unwrap().file.try_clone().unwrap();
+        drop(guard);
+        assert!(SystemDisk.lock(folder.path()).is_ok());
+        drop(copy);
+    }
 
     #[test]
     fn a_second_owner_is_told_who_has_the_directory() {
