@@ -52,7 +52,7 @@ const EXPECTED: [(u64, u64, &str); 10] = [
     (20, 27, "durable"),
     (22, 14, "a time span needs a unit"),
     (24, 36, "regular expression"),
-    (29, 16, "host:port"),
+    (29, 16, "with the port"),
     (34, 51, "MILLRACE_NOT_SET"),
     (35, 10, "out"),
 ];
