@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crates::Guest;
-use toolchain::Toolchain;
+use toolchain::{Speed, Toolchain};
 
 /// A plugin that was built.
 #[derive(Clone, Debug)]
@@ -43,14 +43,13 @@ pub fn build(filter: &[String]) -> Result<Vec<BuiltGuest>> {
         }
     }
     let is_wanted = |guest: &Guest| filter.is_empty() || filter.contains(&guest.name);
-    build_guests(guests.into_iter().filter(is_wanted).collect())
+    build_guests(guests.into_iter().filter(is_wanted).collect(), Speed::Fast)
 }
 
-/// Builds the one guest whose crate is in `dir`, wherever that is.
-#[allow(dead_code, reason = "for chores that build one plugin again and again")]
+/// Builds the one guest whose crate is in `dir`, soon rather than fast: for somebody who is editing it.
 pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
     let guests = crates::in_crate(dir)?;
-    let built = build_guests(guests)?;
+    let built = build_guests(guests, Speed::Soon)?;
     built.into_iter().next().with_context(|| format!("{} holds no plugin", dir.display()))
 }
 
@@ -74,14 +73,14 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-fn build_guests(guests: Vec<Guest>) -> Result<Vec<BuiltGuest>> {
+fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
     let start = Instant::now();
     let root = root();
     let toolchain = Toolchain::find(&root)?;
     eprintln!("guests: {} to build with {}", guests.len(), toolchain.describe());
     let mut built = Vec::with_capacity(guests.len());
     for group in crates::by_workspace(guests) {
-        for module in toolchain.build(&root, &group)? {
+        for module in toolchain.build(&root, &group, speed)? {
             built.push(finish(&root, &module)?);
         }
     }

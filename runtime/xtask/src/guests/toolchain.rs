@@ -31,6 +31,15 @@ pub(super) struct Module {
     pub(super) path: PathBuf,
 }
 
+/// What matters more about a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// The speed of what is built.
+    Fast,
+    /// That it is built soon.
+    Soon,
+}
+
 /// A way to compile for wasm32.
 #[derive(Debug)]
 pub(super) struct Toolchain {
@@ -73,9 +82,14 @@ impl Toolchain {
     }
 
     /// Compiles guests that share a workspace.
-    pub(super) fn build(&self, root: &Path, group: &[Guest]) -> Result<Vec<Module>> {
+    pub(super) fn build(&self, root: &Path, group: &[Guest], speed: Speed) -> Result<Vec<Module>> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
         let mut command = self.cargo(root);
+        if speed == Speed::Soon {
+            // Whoever edits a plugin wants to see it work: what takes time for the last bit of speed is left out.
+            command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_INCREMENTAL", "1");
+        }
         command
             .current_dir(&first.workspace)
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])

@@ -26,6 +26,12 @@ pub(super) fn keep_running(
     lines: &[&str],
     limit: Option<Duration>,
 ) -> Result<()> {
+    println!("\nbuilding the plugins once more, so that edits build soon");
+    for name in PLUGINS {
+        guests::build_one(&guests::root().join("examples").join(name).join("plugin"))?;
+    }
+    // The agent takes the new builds before anybody edits.
+    std::thread::sleep(Duration::from_secs(1));
     println!(
         "\nthe agent runs on and the log grows; edit the config or a plugin's source now. Ctrl-C stops."
     );
