@@ -38,13 +38,13 @@ pub fn bench(options: &Options) -> Result<()> {
     let wants = |group| options.groups.is_empty() || options.groups.contains(&group);
     if wants(Group::Plugin) {
         guests::build(&[])?;
-        example("millrace-wasm", "plugin_bench")?;
+        example("millrace-wasm", "plugin_bench", &["3"])?;
     }
     if wants(Group::Channel) {
-        example("millrace-channel", "channel_bench")?;
+        example("millrace-channel", "channel_bench", &[])?;
     }
     if wants(Group::Sink) {
-        example("millrace-components", "sink_bench")?;
+        example("millrace-components", "sink_bench", &[])?;
     }
     if wants(Group::Path) || wants(Group::Idle) {
         let bench = Bench { binary: chores::build_agent()?, work: guests::root().join("target/bench") };
@@ -64,9 +64,11 @@ struct Bench {
     work: PathBuf,
 }
 
-fn example(package: &str, name: &str) -> Result<()> {
+fn example(package: &str, name: &str, arguments: &[&str]) -> Result<()> {
     let mut command = chores::cargo();
-    command.args(["run", "--quiet", "--release", "--package", package, "--example", name]);
+    command
+        .args(["run", "--quiet", "--release", "--package", package, "--example", name, "--"])
+        .args(arguments);
     chores::run(command)
 }
 
