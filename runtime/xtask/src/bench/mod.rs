@@ -6,7 +6,7 @@
 mod agent;
 mod paths;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -38,13 +38,13 @@ pub fn bench(options: &Options) -> Result<()> {
     let wants = |group| options.groups.is_empty() || options.groups.contains(&group);
     if wants(Group::Plugin) {
         guests::build(&[])?;
-        example("millrace-wasm", "plugin_bench", &["3"])?;
+        example("plugin_bench", &["3"])?;
     }
     if wants(Group::Channel) {
-        example("millrace-channel", "channel_bench", &[])?;
+        example("channel_bench", &[])?;
     }
     if wants(Group::Sink) {
-        example("millrace-components", "sink_bench", &[])?;
+        example("sink_bench", &[])?;
     }
     if wants(Group::Path) || wants(Group::Idle) {
         let bench = Bench { binary: chores::build_agent()?, work: guests::root().join("target/bench") };
@@ -64,11 +64,15 @@ struct Bench {
     work: PathBuf,
 }
 
-fn example(package: &str, name: &str, arguments: &[&str]) -> Result<()> {
-    let mut command = chores::cargo();
-    command
-        .args(["run", "--quiet", "--release", "--package", package, "--example", name, "--"])
-        .args(arguments);
+/// Builds an example as part of the whole workspace, so that nothing is compiled twice for other features, and
+/// runs it.
+fn example(name: &str, arguments: &[&str]) -> Result<()> {
+    let mut build = chores::cargo();
+    build.args(["build", "--release", "--workspace", "--example", name]);
+    chores::run(build)?;
+    let binary = chores::agent_path()?.with_file_name("examples").join(name);
+    let mut command = Command::new(binary);
+    command.args(arguments).current_dir(guests::root());
     chores::run(command)
 }
 
