@@ -22,6 +22,9 @@ func ReadConfig(text []byte, into any) Issues {
 		defaults.SetDefaults()
 	}
 	var issues Issues
+	if !json.Valid(text) {
+		return Issues{{Reason: "expected JSON"}}
+	}
 	read(text, reflect.ValueOf(into).Elem(), "", &issues)
 	return issues
 }

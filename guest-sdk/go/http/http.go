@@ -155,3 +155,6 @@ func (e *Error) Failure() *plugin.Failure {
 		return plugin.Reject(e.Error())
 	}
 }
+
+// Wire gives the error, for the packages of this SDK.
+func (e *Error) Wire() *wire.HTTPError { return &wire.HTTPError{Code: e.code, Reason: e.reason} }
