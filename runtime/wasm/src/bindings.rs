@@ -13,6 +13,8 @@ pub(crate) mod interface {
     pub(crate) const TYPES: &str = "millrace:plugin/types@0.1.0";
     pub(crate) const LOG: &str = "millrace:plugin/log@0.1.0";
     pub(crate) const METRICS: &str = "millrace:plugin/metrics@0.1.0";
+    pub(crate) const CLOCK: &str = "millrace:plugin/clock@0.1.0";
+    pub(crate) const HTTP: &str = "millrace:plugin/http@0.1.0";
     pub(crate) const LIFECYCLE: &str = "millrace:plugin/lifecycle@0.1.0";
     pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor@0.1.0";
 }

@@ -12,6 +12,7 @@ use crate::{
     cache::{CodeCache, Origin, digest},
     engine::PluginEngine,
     error::HostError,
+    grants::Grants,
     host,
     imports::{self, Names},
     signature,
@@ -63,12 +64,14 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", digest(bytes))
 }
 
-/// Takes a file's content to something that can be instantiated.
+/// Takes a file's content to something that can be instantiated. Without grants the imports that need one count as
+/// granted: that is for looking at a file.
 pub(crate) fn load(
     engine: &Arc<PluginEngine>,
     cache: &CodeCache,
     wasm: &[u8],
     expected_digest: Option<&str>,
+    grants: Option<&Grants>,
 ) -> Result<LoadedPlugin, HostError> {
     check_size(wasm.len() as u64)?;
     let found = digest(wasm);
@@ -79,7 +82,7 @@ pub(crate) fn load(
         return Err(HostError::Digest { expected: expected.to_owned(), found });
     }
     let names = imports::names(wasm)?;
-    imports::check(&names)?;
+    imports::check(&names, grants)?;
     check_roles(&names)?;
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());

@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `plugin_host`, `factory` | what the engine and the registry see |
-//! | `component`, `imports`, `signature`, `grants`, `inspect` | from a file to something checked |
+//! | `component`, `imports`, `signature`, `inspect` | from a file to something checked |
+//! | `grants`, `http`, `refusals` | what the operator allows beyond looking at events, and how it is done |
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
@@ -24,6 +25,7 @@ mod error;
 mod factory;
 mod grants;
 mod host;
+mod http;
 mod imports;
 mod inspect;
 mod instance;
@@ -32,6 +34,7 @@ mod lanes;
 mod metrics;
 mod off_worker;
 mod plugin_host;
+mod refusals;
 mod rescue;
 mod signature;
 mod state;

@@ -9,7 +9,9 @@ use std::{
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span, pointer_span, to_json};
+use millrace_config::{
+    Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section, Span, pointer_span, to_json,
+};
 use millrace_core::{BuildContext, Interceptor, PluginHost};
 use parking_lot::Mutex;
 
@@ -22,6 +24,7 @@ use crate::{
     factory::{self, OWN_OPTIONS},
     grants::Grants,
     host::{GuestMetrics, LogSource, escaped},
+    imports,
     inspect::{Inspection, inspect},
     instance::{Instance, StartError, Template},
     interceptor::{Inner, Origin, WasmInterceptor},
@@ -41,6 +44,8 @@ pub struct WasmHost {
     families: OnceLock<PluginFamilies>,
     /// Components in use, by digest: several interceptors share the code of one plugin.
     loaded: Mutex<HashMap<String, Weak<LoadedPlugin>>>,
+    /// Where the values of secrets and variables come from.
+    environment: Arc<dyn Environment + Send + Sync>,
     /// Digests of files, so that a reload does not read what has not changed.
     digests: Mutex<HashMap<PathBuf, (SystemTime, u64, String)>>,
 }
@@ -54,8 +59,21 @@ impl WasmHost {
             cache: CodeCache::new(cache.into()),
             families: OnceLock::new(),
             loaded: Mutex::default(),
+            environment: Arc::new(MapEnvironment::default()),
             digests: Mutex::default(),
         }
+    }
+
+    /// Says where the values of granted secrets and variables come from. Without this there are none.
+    #[must_use]
+    pub fn with_environment(self, environment: Arc<dyn Environment + Send + Sync>) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// The grants of a plugin, or everything that is wrong with them.
+    fn grants(&self, plugin: &PluginSpec) -> Result<Arc<Grants>, Diagnostics> {
+        let (grants, found) = Grants::read(plugin.grant.as_ref(), &*self.environment);
+        if found.has_errors() { Err(found) } else { Ok(Arc::new(grants)) }
     }
 
     /// What a plugin file holds and asks for. Runs nothing of it.
@@ -75,7 +93,7 @@ impl WasmHost {
     }
 
     /// Reads, checks and compiles; code that is in use already is shared.
-    fn load(&self, plugin: &PluginSpec) -> Result<Arc<LoadedPlugin>, HostError> {
+    fn load(&self, plugin: &PluginSpec, grants: &Grants) -> Result<Arc<LoadedPlugin>, HostError> {
         let wasm = component::read(&plugin.path.value)?;
         let found = component::digest_of(&wasm);
         let shared = self.loaded.lock().get(&found).and_then(Weak::upgrade);
@@ -83,7 +101,7 @@ impl WasmHost {
         if let Some(shared) = shared.filter(|shared| pinned.is_none_or(|pinned| pinned == shared.digest)) {
             return Ok(shared);
         }
-        let loaded = Arc::new(component::load(&self.engine()?, &self.cache, &wasm, pinned)?);
+        let loaded = Arc::new(component::load(&self.engine()?, &self.cache, &wasm, pinned, Some(grants))?);
         let mut all = self.loaded.lock();
         all.retain(|_, plugin| plugin.strong_count() > 0);
         all.insert(found, Arc::downgrade(&loaded));
@@ -97,8 +115,8 @@ impl WasmHost {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<WasmInterceptor, Diagnostics> {
-        let grants = Grants::read(plugin.grant.as_ref())?;
-        let loaded = self.load(plugin).map_err(|error| diagnostic(&error, plugin))?;
+        let grants = self.grants(plugin)?;
+        let loaded = self.load(plugin, &grants).map_err(|error| diagnostic(&error, plugin))?;
         let node = section.node().without(OWN_OPTIONS);
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
@@ -135,7 +153,7 @@ impl WasmHost {
             lanes: Lanes::new(Arc::clone(&template), first, recycling),
             template,
             origin,
-            channels: grants.channels,
+            channels: grants.channel_names(),
             on_fault: factory::on_fault(section),
             clock: Arc::clone(&cx.clock),
             bad_in_a_row: 0.into(),
@@ -167,6 +185,31 @@ impl PluginHost for WasmHost {
             }
         });
         built.map(|interceptor| Box::new(interceptor) as Box<dyn Interceptor>)
+    }
+
+    fn check_grants(&self, plugin: &PluginSpec, channels: &[&str]) -> Diagnostics {
+        let (grants, mut found) = Grants::read(plugin.grant.as_ref(), &*self.environment);
+        for (name, span) in &grants.channels {
+            if !channels.contains(&&**name) {
+                let near = millrace_config::closest(name, channels.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                found.push(
+                    Diagnostic::error(
+                        "config::unknown-channel",
+                        *span,
+                        format!("there is no channel `{name}`"),
+                    )
+                    .label("not defined")
+                    .help(format!("{near}known: {}", channels.join(", "))),
+                );
+            }
+        }
+        // A file that cannot be read or is no component is reported where it is loaded.
+        let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
+        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+            found.extend(grants.unused(&plugin.name.value, &names));
+        }
+        found
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]
@@ -211,10 +254,13 @@ fn diagnostic(error: &HostError, plugin: &PluginSpec) -> Diagnostic {
             .label("does not fit the role of an interceptor")
             .help("an interceptor exports millrace:plugin/lifecycle@0.1.0 and millrace:plugin/interceptor@0.1.0"),
         HostError::Import { grant, .. } => {
-            let diagnostic = at("plugin::import", path).label("asks for more than is offered");
+            let diagnostic = at("plugin::import", path);
             match grant {
-                Some(grant) => diagnostic.help(format!("what could be granted in its place: {grant}")),
-                None => diagnostic,
+                Some(grant) => {
+                    let help = format!("grant it in the plugin's node: {grant}");
+                    diagnostic.label("asks for more than is granted").help(help)
+                }
+                None => diagnostic.label("asks for more than is offered"),
             }
         }
     }

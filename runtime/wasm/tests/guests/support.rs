@@ -7,7 +7,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use millrace_config::{Diagnostics, Files, MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
+use millrace_config::{
+    Diagnostics, Files, GRANT_OPTIONS, MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes,
+};
 use millrace_core::{
     Batch, BuildContext, Clock, Destination, Diverted, Event, Interceptor, Metrics, PluginHost, Rejection,
 };
@@ -96,6 +98,8 @@ impl Rig {
         let factory = &factories()[0];
         let (section, found) = check(&nodes[0], factory.options, factory.open, &files);
         assert!(found.is_empty(), "{found:?}");
+        let (grants, found) = check(&nodes[1], GRANT_OPTIONS, false, &files);
+        assert!(found.is_empty(), "{found:?}");
         let plugin = PluginSpec {
             name: Spanned::new("guest".into(), Span::default()),
             path: Spanned::new(setup.path.clone(), Span::default()),
@@ -104,7 +108,7 @@ impl Rig {
             call_time_max: setup.call_time_max,
             instances_max: setup.instances_max,
             log_lines_max: 100,
-            grant: setup.grant.map(|_| nodes[1].clone()),
+            grant: setup.grant.map(|_| grants),
             node: nodes[0].clone(),
         };
         let cx = BuildContext {
