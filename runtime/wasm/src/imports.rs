@@ -99,6 +99,11 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
     Ok(names)
 }
 
+/// Whether a component imports something of the package that waits for the world outside.
+pub(crate) fn may_wait(names: &Names) -> bool {
+    names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
+}
+
 /// What an import needs to be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {

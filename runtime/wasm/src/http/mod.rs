@@ -24,7 +24,7 @@ pub(crate) use self::{
     client::HttpClient,
     connect::check_authorities,
     error::{HttpError, Refused},
-    request::{Asked, is_reserved},
+    request::{Asked, is_reserved, rebuilt},
     resolve::{Allowed, Resolve, SystemResolver, addresses},
     response::Answer,
 };

@@ -97,20 +97,21 @@ pub(crate) fn prepare(grants: &Grants, asked: Asked) -> Result<Prepared, NotSent
     if let Some(secret) = &secret {
         headers.insert(secret.header.clone(), secret.value.clone());
     }
-    // Put together from what was checked, so that no other reading of the address can lead elsewhere.
-    let path = &url[Position::BeforePath..Position::AfterQuery];
-    let authority = match target.to_string().split_once("://") {
-        Some((_, authority)) => authority.to_owned(),
-        None => return Err(invalid("no host")),
-    };
-    let uri = Uri::builder().scheme(target.scheme.name()).authority(authority).path_and_query(path).build();
-    let uri = uri.map_err(|error| invalid(format!("no address: {error}")))?;
+    let uri = rebuilt(&url, &target).ok_or_else(|| invalid("no address"))?;
     let mut request = Request::new(Full::new(asked.body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     Ok(Prepared { request, response_bytes_max: grant.response_bytes_max, secret })
+}
+
+/// An address put together from what was checked, so that no other reading of it can lead elsewhere.
+pub(crate) fn rebuilt(url: &Url, target: &Target) -> Option<Uri> {
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let origin = target.to_string();
+    let (scheme, authority) = origin.split_once("://")?;
+    Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()
 }
 
 fn method(text: &str) -> Result<Method, NotSent> {

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod capabilities;
 mod faults;
 mod limits;
 mod load;
+mod servers;
 mod support;
+mod wasi;
