@@ -212,8 +212,8 @@ fn a_secret_goes_only_where_requests_may_go() {
     assert_eq!(
         found,
         [
-            "3:55 plugin::grant secret t is for https://b.test, where no request may go",
-            "3:72 plugin::grant \"x\" is no origin: relative URL without a base",
+            "3:54 plugin::grant secret t is for https://b.test, where no request may go",
+            "3:71 plugin::grant \"x\" is no origin: relative URL without a base",
         ]
     );
 }

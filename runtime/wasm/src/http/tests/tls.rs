@@ -5,6 +5,7 @@ use std::sync::Arc;
 use millrace_config::MapEnvironment;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
@@ -64,8 +65,15 @@ async fn the_certificate_must_be_for_the_host_and_signed_by_whom_the_grant_trust
 
 #[tokio::test]
 async fn a_server_without_tls_is_no_https() {
-    let server = Server::start(|_| Reply::Say(ok("plain"))).await;
-    let rig = rig(&format!("http \"https://{}\"", server.address), FakeResolver::default());
-    let error = rig.send(get(format!("https://{}/", server.address))).await.unwrap_err();
-    assert!(matches!(&error, HttpError::Transport(reason) if reason.starts_with("tls: ")), "{error:?}");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    });
+    let rig = rig(&format!("http \"https://{address}\""), FakeResolver::default());
+    let error = rig.send(get(format!("https://{address}/"))).await.unwrap_err();
+    assert!(matches!(&error, HttpError::Transport(reason) if reason.contains("tls: ")), "{error:?}");
+    drop(server.await.unwrap());
 }
