@@ -19,6 +19,7 @@
 mod bindings;
 mod cache;
 mod capabilities;
+mod codec;
 mod component;
 mod diagnostics;
 mod edits;

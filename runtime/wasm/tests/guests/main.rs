@@ -5,9 +5,11 @@
 
 mod answers;
 mod capabilities;
+mod codecs;
 mod faults;
 mod limits;
 mod load;
 mod servers;
+mod sources;
 mod support;
 mod wasi;
