@@ -14,6 +14,7 @@ use crate::{
     error::HostError,
     host,
     imports::{self, Names},
+    manifest::Manifest,
     signature,
     state::GuestState,
 };
@@ -29,6 +30,8 @@ pub(crate) struct LoadedPlugin {
     pub(crate) pre: InstancePre<GuestState>,
     pub(crate) exports: Exports,
     pub(crate) origin: Origin,
+    /// What it says about itself, if anything.
+    pub(crate) manifest: Option<Manifest>,
 }
 
 /// Where the functions of an interceptor are.
@@ -81,13 +84,15 @@ pub(crate) fn load(
     let names = imports::names(wasm)?;
     imports::check(&names)?;
     check_roles(&names)?;
+    let manifest = imports::manifest(&names)?;
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
     let linked = host::add_to_linker(&mut linker).and_then(|()| host::add_wasi(&mut linker, &component));
     linked.map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = check_exports(engine, &linker, &component, &names)?;
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest: format!("sha256:{found}"), pre, exports, origin })
+    let digest = format!("sha256:{found}");
+    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, manifest })
 }
 
 /// Exports that an interceptor must have, before the compiler gets to see the file.

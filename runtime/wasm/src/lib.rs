@@ -7,6 +7,7 @@
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
+//! | `manifest`, `schema`, `minisig` | what a plugin says about itself, its options, who signed it |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
 //! | `interceptor`, `rescue`, `error` | calls, faults, and the search for the event that breaks a guest |
 //! | `metrics` | what is counted about each plugin |
@@ -29,10 +30,13 @@ mod inspect;
 mod instance;
 mod interceptor;
 mod lanes;
+mod manifest;
 mod metrics;
+mod minisig;
 mod off_worker;
 mod plugin_host;
 mod rescue;
+mod schema;
 mod signature;
 mod state;
 mod ticker;
@@ -40,4 +44,10 @@ mod ticker;
 pub use error::HostError;
 pub use factory::factories;
 pub use inspect::{InspectedImport, Inspection};
+pub use manifest::{
+    MANIFEST_BYTES_MAX, MANIFEST_SECTION, Manifest, ManifestError, MetricDeclaration, StateForm, Want,
+    WantedLimits,
+};
+pub use minisig::{SIGNATURE_EXTENSION, signature_path, verify_signature};
 pub use plugin_host::WasmHost;
+pub use schema::ConfigSchema;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span, pointer_span, to_json};
+use millrace_config::{Diagnostic, Diagnostics, Node, PluginSpec, Section, Span, pointer_span, to_json};
 use millrace_core::{BuildContext, Interceptor, PluginHost};
 use parking_lot::Mutex;
 
@@ -26,7 +26,9 @@ use crate::{
     instance::{Instance, StartError, Template},
     interceptor::{Inner, Origin, WasmInterceptor},
     lanes::{Lanes, Recycling},
+    manifest::{Manifest, with_limits},
     metrics::PluginFamilies,
+    minisig,
 };
 
 /// Mistakes that one guest may report about its configuration.
@@ -77,6 +79,10 @@ impl WasmHost {
     /// Reads, checks and compiles; code that is in use already is shared.
     fn load(&self, plugin: &PluginSpec) -> Result<Arc<LoadedPlugin>, HostError> {
         let wasm = component::read(&plugin.path.value)?;
+        if let Some(key) = plugin.key() {
+            let signature = minisig::read_beside(&plugin.path.value).map_err(HostError::Signature)?;
+            minisig::verify_signature(&wasm, &signature, &key.value).map_err(HostError::Signature)?;
+        }
         let found = component::digest_of(&wasm);
         let shared = self.loaded.lock().get(&found).and_then(Weak::upgrade);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
@@ -99,14 +105,17 @@ impl WasmHost {
     ) -> Result<WasmInterceptor, Diagnostics> {
         let grants = Grants::read(plugin.grant.as_ref())?;
         let loaded = self.load(plugin).map_err(|error| diagnostic(&error, plugin))?;
+        let manifest = loaded.manifest.as_ref();
+        let plugin = &with_limits(plugin, manifest)?;
         let node = section.node().without(OWN_OPTIONS);
+        let config = options(plugin, manifest, &node)?;
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
         let template = Arc::new(Template {
             agent: cx.agent.to_string(),
             component: cx.component.to_string(),
             generation: cx.generation,
-            config: to_json(&node).to_string(),
+            config,
             lanes: plugin.instances_max.max(1),
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max,
@@ -118,7 +127,12 @@ impl WasmHost {
                 metrics: metrics.clone(),
                 window: Mutex::default(),
             }),
-            guest_metrics: GuestMetrics::new(&cx.component, families.guests.clone(), metrics.clone()),
+            guest_metrics: GuestMetrics::new(
+                &cx.component,
+                families.guests.clone(),
+                metrics.clone(),
+                manifest.map(|manifest| manifest.metrics.clone()).unwrap_or_default(),
+            ),
             metrics,
             plugin: Arc::clone(&loaded),
         });
@@ -169,6 +183,12 @@ impl PluginHost for WasmHost {
         built.map(|interceptor| Box::new(interceptor) as Box<dyn Interceptor>)
     }
 
+    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
+        let path = &plugin.path.value;
+        let signature = plugin.key().map(|_| minisig::signature_path(path));
+        std::iter::once(path.clone()).chain(signature).collect()
+    }
+
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]
     fn digest(&self, plugin: &PluginSpec) -> Option<String> {
         let path = &plugin.path.value;
@@ -188,6 +208,14 @@ impl PluginHost for WasmHost {
     }
 }
 
+/// What the guest gets to `configure`: checked against its schema, where its manifest has one.
+fn options(plugin: &PluginSpec, manifest: Option<&Manifest>, node: &Node) -> Result<String, Diagnostics> {
+    match manifest.and_then(|manifest| manifest.config.as_ref()) {
+        Some(schema) => Ok(schema.options(&plugin.name.value, node)?.to_string()),
+        None => Ok(to_json(node).to_string()),
+    }
+}
+
 /// Where and how an error of the file is told.
 fn diagnostic(error: &HostError, plugin: &PluginSpec) -> Diagnostic {
     let name = &plugin.name.value;
@@ -203,6 +231,17 @@ fn diagnostic(error: &HostError, plugin: &PluginSpec) -> Diagnostic {
                 .label("another content than this")
                 .help(format!("if the new content is meant: digest=\"{found}\""))
         }
+        HostError::Signature(_) => {
+            let span = plugin.key().map_or(path, |key| key.span);
+            at("plugin::signature", span).label("this key must have signed the file").help(format!(
+                "`millrace plugin sign {}` with its secret key, or bring the signature along: {}",
+                plugin.path.value.display(),
+                minisig::signature_path(&plugin.path.value).display()
+            ))
+        }
+        HostError::Manifest(_) => at("plugin::manifest", path)
+            .label("this file")
+            .help("the plugin was built with a manifest that is wrong: ask its author"),
         HostError::CoreModule => at("plugin::core-module", path)
             .label("this file")
             .help("make a component of it: `millrace plugin build`, or `wasm-tools component new`"),
@@ -221,12 +260,7 @@ fn diagnostic(error: &HostError, plugin: &PluginSpec) -> Diagnostic {
 }
 
 /// What `configure` came to, told at the options it is about.
-fn start_diagnostics(
-    error: StartError,
-    plugin: &PluginSpec,
-    section: &Section,
-    node: &millrace_config::Node,
-) -> Diagnostics {
+fn start_diagnostics(error: StartError, plugin: &PluginSpec, section: &Section, node: &Node) -> Diagnostics {
     let name = &plugin.name.value;
     let mut all = Diagnostics::default();
     match error {

@@ -35,7 +35,17 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         OptionKind::Text,
         "The digest the file must have: `sha256:` and 64 hexadecimal digits",
     ),
-    OptionSpec::with_default("limits", OptionKind::Block(LIMITS), "", "What the plugin may use"),
+    OptionSpec::optional(
+        "key",
+        OptionKind::Text,
+        "The public key (minisign, `RWQ…`) that must have signed the file; the signature is the file `PATH.minisig`",
+    ),
+    OptionSpec::with_default(
+        "limits",
+        OptionKind::Block(LIMITS),
+        "",
+        "What the plugin may use; memory and time that are not given here are those that its manifest asks for, if it does",
+    ),
 ];
 
 impl Reader<'_> {
@@ -60,6 +70,7 @@ impl Reader<'_> {
         if let Some(digest) = &digest {
             self.digest(digest);
         }
+        self.key(node, &section);
         let (memory_bytes_max, call_time_max, instances, log_lines) = section.block("limits").map_or(
             (64 << 20, std::time::Duration::from_millis(100), 2, 100),
             |limits| {
@@ -82,6 +93,22 @@ impl Reader<'_> {
             grant: grants.first().map(|grant| (*grant).clone()),
             node: node.clone(),
         });
+    }
+
+    /// The shape of the key; whether it fits the file is found when that is loaded.
+    fn key(&mut self, node: &Node, section: &crate::section::Section) {
+        let Some(key) = section.optional_text("key").filter(|key| !is_missing(key)) else { return };
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        if key.len() == 56 && key.starts_with("RW") && key.chars().all(is_base64) {
+            return;
+        }
+        let span = section.span_of("key");
+        let reason = format!("`key` of `{}` is not a public key of minisign", node.name.value);
+        self.found.push(
+            Diagnostic::error("config::invalid-value", span, reason)
+                .label(format!("has {} characters", key.chars().count()))
+                .help("it begins with RW and has 56 characters; `millrace plugin keygen` makes a pair"),
+        );
     }
 
     fn digest(&mut self, digest: &Spanned<String>) {

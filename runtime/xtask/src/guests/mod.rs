@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use millrace_author::component;
 use millrace_author::toolchain::Speed;
 use millrace_author::toolchain::rust::{Guest, Module, Places, by_workspace, in_crate};
+use millrace_author::{Project, component};
 
 /// A plugin that was built.
 #[derive(Clone, Debug)]
@@ -95,7 +95,12 @@ fn finish(root: &Path, module: &Module) -> Result<BuiltGuest> {
     let name = &module.guest.name;
     let core = std::fs::read(&module.path).with_context(|| format!("read {}", module.path.display()))?;
     let bytes = if module.guest.is_component {
-        component::encode(core).with_context(|| format!("guest `{name}`"))?
+        let bytes = component::encode(core).with_context(|| format!("guest `{name}`"))?;
+        let folder = module.guest.manifest.parent().unwrap_or(root);
+        match Project::open(folder)?.manifest {
+            Some(manifest) => component::with_manifest(&bytes, &manifest)?,
+            None => bytes,
+        }
     } else {
         core
     };
