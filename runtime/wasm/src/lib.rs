@@ -1,15 +1,15 @@
-//! The plugin host: WebAssembly components as interceptors, run by wasmtime.
+//! The plugin host: WebAssembly components as sources, interceptors and sinks, run by wasmtime.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `plugin_host`, `factory` | what the engine and the registry see |
-//! | `component`, `imports`, `signature`, `grants`, `inspect` | from a file to something checked |
+//! | `component`, `imports`, `role`, `signature`, `grants`, `inspect` | from a file to something checked |
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
 //! | `manifest`, `schema`, `minisig` | what a plugin says about itself, its options, who signed it |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
-//! | `interceptor`, `rescue`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.
@@ -19,10 +19,12 @@
 mod bindings;
 mod cache;
 mod component;
+mod diagnostics;
 mod edits;
 mod engine;
 mod error;
 mod factory;
+mod fault;
 mod grants;
 mod host;
 mod imports;
@@ -34,15 +36,19 @@ mod manifest;
 mod metrics;
 mod minisig;
 mod off_worker;
+mod origin;
 mod plugin_host;
 mod rescue;
+mod role;
 mod schema;
 mod signature;
+mod sink;
+mod source;
 mod state;
 mod ticker;
 
 pub use error::HostError;
-pub use factory::factories;
+pub use factory::{interceptors, sinks, sources};
 pub use inspect::{InspectedImport, Inspection};
 pub use manifest::{
     MANIFEST_BYTES_MAX, MANIFEST_SECTION, Manifest, ManifestError, MetricDeclaration, StateForm, Want,

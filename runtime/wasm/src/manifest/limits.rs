@@ -25,11 +25,11 @@ pub(crate) fn with_limits(
         }
         plugin.memory_bytes_max = bytes;
     }
-    if let Some(time) = limits.time.filter(|_| !is_given(&plugin.node, "time")) {
+    if let Some(time) = limits.time.filter(|_| plugin.call_time_max.is_none()) {
         if time.as_secs() > TIME_SECONDS_MAX {
             return Err(too_much(&plugin, &format!("{time:?} for one call"), "time=\"…s\""));
         }
-        plugin.call_time_max = time;
+        plugin.call_time_max = Some(time);
     }
     Ok(plugin)
 }

@@ -125,7 +125,7 @@ fn the_limits_of_the_operator_win_over_those_of_the_manifest() {
         );
         let manifest = Manifest::parse("plugin \"p\" { limits memory=\"8MiB\" time=\"7ms\" }", true).unwrap();
         let plugin = with_limits(&spec.plugins[0], Some(&manifest)).unwrap();
-        (plugin.memory_bytes_max >> 20, plugin.call_time_max.as_millis())
+        (plugin.memory_bytes_max >> 20, plugin.call_time_max.unwrap().as_millis())
     };
     assert_eq!(limits(""), (8, 7));
     assert_eq!(limits("{ limits memory=\"64MiB\" }"), (64, 7));

@@ -15,9 +15,11 @@ mod prepare;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use millrace_config::{
-    Diagnostic, Diagnostics, ExplainedOption, Node, pointer_name_span, pointer_span, to_json,
+    Diagnostic, Diagnostics, ExplainedOption, Node, PluginSpec, pointer_name_span, pointer_span, to_json,
 };
 use serde_json::Value;
+
+use crate::manifest::Manifest;
 
 /// Largest schema, as text.
 pub(crate) const SCHEMA_BYTES_MAX: usize = 256 << 10;
@@ -145,6 +147,20 @@ impl ConfigSchema {
             Err(format!("its own default at `{}` does not fit: {}", mistake.pointer, mistake.reason))
         })
     }
+}
+
+/// What the guest gets to `configure`: checked against its schema, where its manifest has one.
+///
+/// # Errors
+/// Every mistake, at its place.
+pub(crate) fn options(
+    plugin: &PluginSpec,
+    manifest: Option<&Manifest>,
+    node: &Node,
+) -> Result<String, Diagnostics> {
+    let schema = manifest.and_then(|manifest| manifest.config.as_ref());
+    let options = schema.map_or_else(|| Ok(to_json(node)), |schema| schema.options(&plugin.name.value, node));
+    options.map(|options| options.to_string())
 }
 
 /// A name as a part of a JSON pointer.
