@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Largest plugin file: checked before anything parses it.
-pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// A checked component, ready to be instantiated any number of times.
 pub(crate) struct LoadedPlugin {

@@ -47,6 +47,7 @@ mod source;
 mod state;
 mod ticker;
 
+pub use component::FILE_BYTES_MAX;
 pub use error::HostError;
 pub use factory::{interceptors, sinks, sources};
 pub use inspect::{InspectedImport, Inspection};

@@ -42,17 +42,42 @@
 //! Headers are compared by name and value, in any order. A property of an `event` is a header; `header "name" "value"` as a
 //! child is the same for names that would be odd as properties.
 //!
-//! A sink has the same `in`, followed by `delivered`, by `refused row=1 "reject" "reason"` once for each row that it did not
-//! take, or by `failure`. A source has no `in` but `open` (from the beginning, or `open "text"`, `open hex="…"` for a position) and then
-//! `poll`s, each with what it must return:
+//! A sink has the same `in`, followed by `delivered`, or by `refused row=1 "reason"` and `again row=2` for each row that it did not
+//! take, or by `failure "retry"` or `failure "reject" "reason"`.
+//!
+//! A source has no `in`. `open "text"` (or `hex=`, `base64=`) is the position that it starts from; without it, the beginning. Then come its
+//! answers that hold something, each with all its events and, where it has one, the position behind them; `end` says that the
+//! source has nothing more ever. Answers behind the last `poll` are not looked at without it.
 //!
 //! ```kdl
 //! case "two pages" {
-//!     open
-//!     poll events=100 { event "first" page="1"; position "1"; pace "now" }
-//!     poll { pace "end" }
+//!     poll { event "first" page="1"; position "1" }
+//!     poll { event "second" page="2"; position "2" }
+//!     end
 //! }
 //! ```
 //!
-//! What a plugin asks of HTTP is answered from the case: `http "POST" "https://host/path" status=200 { body "…"; header "a" "b" }` in the
-//! order of the requests; `sent "…"` inside of it is the body that the request must have.
+//! What a plugin asks of HTTP is answered by the case. `http://recorded` in its options and grants stands for a server that runs
+//! for this case only; each `http` is one answer, in the order of the requests, and `sent` is the body that the request must have:
+//!
+//! ```kdl
+//! case "an order is sent" {
+//!     config { url "http://recorded/orders" }
+//!     grant { http "http://recorded" }
+//!     http "POST" "/orders" status=201 { sent "one"; header "x-id" "1"; body "done" }
+//!     in { event "one" }
+//!     delivered
+//! }
+//! ```
+
+mod diff;
+mod event;
+mod read;
+mod recorded;
+mod run;
+mod source;
+
+pub use diff::difference;
+pub use event::CaseEvent;
+pub use read::{Answer, Call, Case, CaseFile, Issue, Poll, read};
+pub use run::{CaseResult, run};

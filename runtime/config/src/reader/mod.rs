@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use agent::AGENT_OPTIONS;
-pub use plugins::PLUGIN_OPTIONS;
+pub use plugins::{PLUGIN_OPTIONS, read_plugin};
 
 const BLOCKS: &[&str] = &["agent", "plugins", "channels", "sources", "sinks", "sink-groups", "include"];
 

@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::{
     check::Arguments,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Diagnostics, Files},
     expand::is_missing,
     node::{Node, Spanned},
     option::{OptionKind, OptionSpec},
@@ -51,6 +51,15 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         "What the plugin may use; memory and time that are not given here are those that its manifest asks for, if it does",
     ),
 ];
+
+/// Reads one plugin's node by itself, for whoever runs a plugin outside of an agent.
+pub fn read_plugin(node: &Node, files: &Files) -> (Option<PluginSpec>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let mut spec = AgentSpec::default();
+    let mut reader = Reader { files, found: &mut found, names: Default::default() };
+    reader.plugin(node, &mut spec);
+    (spec.plugins.pop(), found)
+}
 
 impl Reader<'_> {
     pub(super) fn plugin(&mut self, node: &Node, spec: &mut AgentSpec) {
