@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     diagnostic::Files,
-    node::{Node, Spanned},
+    node::{Node, Scalar, Spanned},
     section::Section,
 };
 
@@ -68,6 +68,19 @@ pub struct PluginSpec {
     pub grant: Option<Section>,
     /// The whole node.
     pub node: Node,
+}
+
+impl PluginSpec {
+    /// The public key that must have signed the file, if the operator names one.
+    pub fn key(&self) -> Option<Spanned<String>> {
+        let property = self.node.property("key").map(|property| &property.value);
+        let child = self.node.children_named("key").next().and_then(|child| child.arguments.first());
+        let key = property.or(child)?;
+        match &key.value {
+            Scalar::Text(text) => Some(Spanned::new(text.clone(), key.span)),
+            _ => None,
+        }
+    }
 }
 
 /// A component with options of its own.
