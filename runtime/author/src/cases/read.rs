@@ -329,7 +329,10 @@ fn poll(node: &Node) -> Result<Poll, (Span, String)> {
             "event" => expected.push(event(child)?.shown()),
             "position" => position = Some(position_text(&bytes(child)?)),
             other => {
-                return Err((child.name.span, format!("a poll has `event`s and a `position`, not `{other}`")));
+                return Err((
+                    child.name.span,
+                    format!("a poll has `event`s and a `position`, not `{other}`"),
+                ));
             }
         }
     }
