@@ -50,6 +50,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
     std::fs::read(path).map_err(BuildError::at(path))
 }
 
+/// Text out of a plugin file on one line, without anything that moves a cursor.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The manifest of a component, if it has one that can be read.
 pub fn manifest(inspection: &Inspection) -> Option<Manifest> {
     Manifest::parse(inspection.manifest.as_deref()?, false).ok()

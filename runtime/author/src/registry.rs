@@ -99,6 +99,11 @@ impl Reference {
         format!("oci://{}/{}@{digest}", self.host, self.name)
     }
 
+    /// The last part of the name: what a file of it is called.
+    pub fn file_stem(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
     fn url(&self, path: &str) -> String {
         let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
         let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
