@@ -33,7 +33,7 @@ from .events import Events
 from .failure import Failure, Fatal, Refusal, Reject, Retry
 from .headers import HeaderColumn, Headers
 from .packed import Packed
-from .plugin import (
+from .roles import (
     NOW,
     END,
     After,

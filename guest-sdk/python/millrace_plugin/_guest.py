@@ -20,7 +20,7 @@ from .edits import Change, Edits
 from .events import Events
 from .failure import Failure, Fatal, Refusal, Retry
 from .packed import Packed
-from .plugin import After, Delivery, Instance, Refused, Snapshot, config_type, registered
+from .roles import After, Delivery, Instance, Refused, Snapshot, config_type, registered
 
 _types = _host.load("types")
 _T = TypeVar("_T")

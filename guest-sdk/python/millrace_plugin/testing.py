@@ -25,7 +25,7 @@ from .edits import Change, Edits
 from .events import Events
 from .headers import Headers
 from .packed import Packed
-from .plugin import Delivery, Instance, Interceptor, Plugin, Polled, Refused, Sink, Source, config_type
+from .roles import Delivery, Instance, Interceptor, Plugin, Polled, Refused, Sink, Source, config_type
 
 _P = TypeVar("_P", bound=Plugin)
 
