@@ -16,6 +16,8 @@ pub(super) struct Guest {
     pub(super) workspace: PathBuf,
     /// Whether it becomes a component: `package.metadata.millrace.component`, true unless said.
     pub(super) is_component: bool,
+    /// Whether there is C in it: `package.metadata.millrace.c`, false unless said.
+    pub(super) has_c: bool,
 }
 
 /// Finds every guest of the repository.
@@ -25,6 +27,7 @@ pub(super) fn find(root: &Path) -> Result<Vec<Guest>> {
         folders.extend(folders_in(&example)?.into_iter().filter(|folder| is_plugin(folder)));
     }
     folders.extend(folders_in(&root.join("guest-sdk/rust/template"))?);
+    folders.push(root.join("guest-sdk/javascript/engine"));
     let mut guests = Vec::new();
     for folder in folders.iter().filter(|folder| folder.join("Cargo.toml").is_file()) {
         guests.extend(in_crate(folder)?);
@@ -61,6 +64,7 @@ pub(super) fn in_crate(folder: &Path) -> Result<Vec<Guest>> {
             manifest: PathBuf::from(text(&package["manifest_path"])?),
             workspace: workspace.clone(),
             is_component: package["metadata"]["millrace"]["component"].as_bool().unwrap_or(true),
+            has_c: package["metadata"]["millrace"]["c"].as_bool().unwrap_or(false),
         })
     };
     packages.iter().filter(is_guest).map(guest).collect()
@@ -119,7 +123,8 @@ mod tests {
         assert!(name("keeps-all").unwrap().is_component);
         assert!(!name("not-a-component").unwrap().is_component);
         assert!(name("redact").unwrap().workspace.ends_with("examples/redact/plugin"));
-        assert!(name("my-interceptor").is_some());
+        assert!(name("my-interceptor").is_some_and(|guest| !guest.has_c));
+        assert!(name("script-engine").is_some_and(|guest| guest.has_c));
     }
 
     #[test]

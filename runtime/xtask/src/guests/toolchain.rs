@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::crates::{self, Guest};
+use crate::prerequisites;
 
 const UNKNOWN: &str = "wasm32-unknown-unknown";
 const WASIP2: &str = "wasm32-wasip2";
@@ -84,6 +85,9 @@ impl Toolchain {
     /// Compiles guests that share a workspace.
     pub(super) fn build(&self, root: &Path, group: &[Guest], speed: Speed) -> Result<Vec<Module>> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
+        if group.iter().any(|guest| guest.has_c) {
+            prerequisites::install_c_compiler()?;
+        }
         let mut command = self.cargo(root);
         if speed == Speed::Soon {
             // Whoever edits a plugin wants to see it work: what takes time for the last bit of speed is left out.
@@ -130,6 +134,8 @@ impl Toolchain {
         };
         // Fat link-time optimisation and incremental compilation exclude each other.
         command.env("CARGO_INCREMENTAL", "0").env("CARGO_ENCODED_RUSTFLAGS", flags(root));
+        // What the crate `cc` asks for where there is C to compile.
+        command.env("CC_wasm32_unknown_unknown", "clang").env("AR_wasm32_unknown_unknown", "llvm-ar");
         command
     }
 
@@ -262,6 +268,7 @@ mod tests {
             manifest: "/x/Cargo.toml".into(),
             workspace: "/x".into(),
             is_component: true,
+            has_c: false,
         };
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml",
             "target":{"crate_types":["cdylib"]},"filenames":["/t/a.d","/t/a.wasm"]}"#;
