@@ -11,7 +11,9 @@ use std::{
 
 use bytestring::ByteString;
 
-use crate::{dead_letter::Rejection, event::Event, event::Headers, position::PositionUpdate};
+use crate::{
+    dead_letter::Rejection, delivery::Delivery, event::Event, event::Headers, position::PositionUpdate,
+};
 
 /// Events in order, with what belongs to the same commit.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,7 @@ pub struct Batch {
     diverted: Vec<Diverted>,
     position: Option<PositionUpdate>,
     formed_at: Option<u64>,
+    delivery: Option<Delivery>,
 }
 
 /// An event that an interceptor sent somewhere else than the selector would.
@@ -168,7 +171,7 @@ impl Batch {
     }
 
     fn over(range: Range<usize>, events: Arc<Vec<Event>>, size: OnceLock<usize>) -> Self {
-        Self { events, range, size, diverted: Vec::new(), position: None, formed_at: None }
+        Self { events, range, size, diverted: Vec::new(), position: None, formed_at: None, delivery: None }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
@@ -209,6 +212,18 @@ impl Batch {
     /// Notes when the batch was formed, unless it is known already.
     pub fn note_formed_at(&mut self, unix_nanos: impl FnOnce() -> u64) {
         self.formed_at.get_or_insert_with(unix_nanos);
+    }
+
+    /// What a sink is told about this batch; None outside of a delivery, and for sinks that do not ask.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.delivery.as_ref()
+    }
+
+    /// Names the delivery of this batch.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
+        self
     }
 
     /// Events that go elsewhere.
