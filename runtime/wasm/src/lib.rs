@@ -9,6 +9,7 @@
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
 //! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `script` | scripts: an engine as the plugin, the text as its option |
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.
@@ -37,6 +38,7 @@ mod origin;
 mod plugin_host;
 mod rescue;
 mod role;
+mod script;
 mod signature;
 mod sink;
 mod source;

@@ -2,6 +2,7 @@
 //! list of everything that is wrong, each with its place.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
@@ -28,6 +29,7 @@ use crate::{
     metrics::PluginFamilies,
     origin::Origin,
     role::Role,
+    script,
     sink::WasmSink,
     source::WasmSource,
 };
@@ -82,7 +84,10 @@ impl WasmHost {
 
     /// Reads, checks and compiles; code that is in use already is shared.
     fn load(&self, plugin: &PluginSpec, role: Role) -> Result<Arc<LoadedPlugin>, HostError> {
-        let wasm = component::read(&plugin.path.value)?;
+        let wasm = match script::embedded_engine(plugin) {
+            Some(engine) => Cow::Borrowed(engine),
+            None => Cow::Owned(component::read(&plugin.path.value)?),
+        };
         let found = component::digest_of(&wasm);
         let shared = self.loaded.lock().get(&found).and_then(Weak::upgrade);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
@@ -110,7 +115,10 @@ impl WasmHost {
     ) -> Result<Prepared, Diagnostics> {
         let grants = Grants::read(plugin.grant.as_ref())?;
         let loaded = self.load(plugin, role).map_err(|error| diagnostic(&error, plugin, role))?;
-        let node = section.node().without(factory::own_options(role));
+        let node = section.node().without(match &plugin.script {
+            Some(_) => script::OWN_OPTIONS,
+            None => factory::own_options(role),
+        });
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
         let usual = if loaded.waits { WAITING_CALL_TIME } else { CALL_TIME };
@@ -118,7 +126,7 @@ impl WasmHost {
             agent: cx.agent.to_string(),
             component: cx.component.to_string(),
             generation: cx.generation,
-            config: to_json(&node).to_string(),
+            config: script::config(plugin, to_json(&node)).to_string(),
             lanes: plugin.instances_max.max(1),
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
@@ -139,7 +147,7 @@ impl WasmHost {
         let origin = Origin {
             component: cx.component.clone(),
             plugin: ByteString::from(plugin.name.value.as_str()),
-            digest: ByteString::from(loaded.digest.as_str()),
+            digest: script::digest(plugin).unwrap_or_else(|| loaded.digest.clone()).into(),
             generation: cx.generation.to_string().into(),
         };
         Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })

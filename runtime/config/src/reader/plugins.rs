@@ -10,7 +10,8 @@ use crate::{
     spec::{AgentSpec, PluginSpec},
 };
 
-const LIMITS: &[OptionSpec] = &[
+/// What bounds a plugin: the options of `limits`.
+pub const LIMIT_OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default("memory", OptionKind::Size, "64MiB", "Largest linear memory of one instance"),
     OptionSpec::optional(
         "time",
@@ -39,7 +40,7 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         OptionKind::Text,
         "The digest the file must have: `sha256:` and 64 hexadecimal digits",
     ),
-    OptionSpec::with_default("limits", OptionKind::Block(LIMITS), "", "What the plugin may use"),
+    OptionSpec::with_default("limits", OptionKind::Block(LIMIT_OPTIONS), "", "What the plugin may use"),
 ];
 
 impl Reader<'_> {
@@ -83,6 +84,7 @@ impl Reader<'_> {
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
             grant: grants.first().map(|grant| (*grant).clone()),
             node: node.clone(),
+            script: None,
         });
     }
 
