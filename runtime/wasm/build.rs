@@ -4,7 +4,9 @@
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(embedded_script_engine)");
     println!("cargo::rerun-if-env-changed=MILLRACE_EMBED_SCRIPT_ENGINE");
-    let Some(path) = std::env::var_os("MILLRACE_EMBED_SCRIPT_ENGINE").filter(|path| !path.is_empty()) else { return };
+    let Some(path) = std::env::var_os("MILLRACE_EMBED_SCRIPT_ENGINE").filter(|path| !path.is_empty()) else {
+        return;
+    };
     match std::fs::canonicalize(&path) {
         Ok(path) => {
             println!("cargo::rerun-if-changed={}", path.display());

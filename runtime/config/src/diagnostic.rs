@@ -46,7 +46,8 @@ impl Files {
             let text = self.files.get(at).map(|(_, text)| Arc::clone(text)).unwrap_or_default();
             return Ok((FileId(u32::try_from(at).unwrap_or(u32::MAX)), text));
         }
-        let reason = self.unreadable.iter().find(|(known, _)| known == path).map(|(_, reason)| reason.clone());
+        let reason =
+            self.unreadable.iter().find(|(known, _)| known == path).map(|(_, reason)| reason.clone());
         Err(reason.unwrap_or_else(|| "it was not read with the configuration".to_owned()))
     }
 

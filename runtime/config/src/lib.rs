@@ -67,6 +67,7 @@ pub use report::Report;
 pub use section::{Section, TextFile, Value};
 pub use sink_options::SINK_OPTIONS;
 pub use spec::{
-    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, ScriptSpec, SinkSpec, SourceSpec,
+    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, ScriptSpec, SinkSpec,
+    SourceSpec,
 };
 pub use suggest::closest;

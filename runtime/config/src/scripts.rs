@@ -49,6 +49,7 @@ fn text(path: &Path, environment: &dyn Environment) -> Result<String, String> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
     }
-    String::from_utf8(bytes)
-        .map_err(|error| format!("it is not UTF-8 text: byte {} is not", error.utf8_error().valid_up_to() + 1))
+    String::from_utf8(bytes).map_err(|error| {
+        format!("it is not UTF-8 text: byte {} is not", error.utf8_error().valid_up_to() + 1)
+    })
 }

@@ -40,10 +40,7 @@ const POLL: &[OptionSpec] = &[
     ),
 ];
 
-const OPTIONS: &[OptionSpec] = &[
-    PLUGIN,
-    ON_FAULT,
-];
+const OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT];
 
 pub(crate) const ON_FAULT: OptionSpec = OptionSpec::with_default(
     "on-fault",

@@ -17,7 +17,11 @@ pub(crate) const OWN_OPTIONS: &[&str] = &["file", "source", "engine", "limits", 
 const CALL_TIME: Duration = Duration::from_secs(1);
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::optional("file", OptionKind::TextFile, "The script, a JavaScript module; it is watched and reloaded"),
+    OptionSpec::optional(
+        "file",
+        OptionKind::TextFile,
+        "The script, a JavaScript module; it is watched and reloaded",
+    ),
     OptionSpec::optional("source", OptionKind::Text, "The script itself, in the place of a file"),
     OptionSpec::with_default(
         "limits",

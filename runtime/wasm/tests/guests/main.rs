@@ -7,4 +7,8 @@ mod answers;
 mod faults;
 mod limits;
 mod load;
+mod script_api;
+mod script_faults;
+mod script_redact;
+mod script_rig;
 mod support;

@@ -11,7 +11,7 @@ use millrace_config::{Diagnostics, Files, MapEnvironment, PluginSpec, Span, Span
 use millrace_core::{
     Batch, BuildContext, Clock, Destination, Diverted, Event, Interceptor, Metrics, PluginHost, Rejection,
 };
-use millrace_wasm::{WasmHost, factories};
+use millrace_wasm::WasmHost;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -32,7 +32,7 @@ pub fn guest(name: &str) -> PathBuf {
 }
 
 /// Stands still at one second after 1970.
-struct StillClock;
+pub struct StillClock;
 
 impl Clock for StillClock {
     fn now(&self) -> SystemTime {
@@ -83,6 +83,12 @@ impl Rig {
         Self { host: Arc::new(WasmHost::new(data.path().join("plugins"))), metrics: Metrics::default(), data }
     }
 
+    /// A rig whose native code is in a folder that others share.
+    pub fn with_cache(cache: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self { host: Arc::new(WasmHost::new(cache.join("plugins"))), metrics: Metrics::default(), data }
+    }
+
     pub fn build(&self, setup: &Setup) -> Result<Arc<dyn Interceptor>, Diagnostics> {
         self.build_in(setup).0
     }
@@ -106,6 +112,7 @@ impl Rig {
             log_lines_max: 100,
             grant: setup.grant.map(|_| nodes[1].clone()),
             node: nodes[0].clone(),
+            script: None,
         };
         let cx = BuildContext {
             agent: "edge".into(),
