@@ -35,6 +35,9 @@ struct Source {
     /// Linear memory that the instance may have.
     #[serde(rename = "memory-bytes")]
     memory_bytes: u64,
+    /// Whether the agent keeps state for it.
+    #[serde(default)]
+    state: bool,
 }
 
 /// A script that is ready.
@@ -59,7 +62,7 @@ impl Interceptor for Script {
     type Config = Config;
 
     fn configure(config: Config, instance: &Instance) -> std::result::Result<Self, Vec<Issue>> {
-        let Config { script: Source { name, source, memory_bytes }, options } = config;
+        let Config { script: Source { name, source, memory_bytes, state: has_state }, options } = config;
         let engine =
             |error: Error| vec![Issue::new("/script", format!("the engine does not start: {error}"))];
         let runtime = Runtime::new().map_err(engine)?;
@@ -68,6 +71,7 @@ impl Interceptor for Script {
         runtime.set_memory_limit(
             usize::try_from(memory_bytes.saturating_sub(OWN_BYTES) / 4 * 3).unwrap_or(usize::MAX),
         );
+        runtime.set_loader(api::Modules { has_state }, api::Modules { has_state });
         let context = Context::full(&runtime).map_err(engine)?;
         let running = context.with(|cx| {
             let prelude = api::install(&cx).map_err(|error| {

@@ -99,7 +99,8 @@ impl Rig {
         let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{ {grant} }}", setup.options);
         let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
         assert!(found.is_empty(), "{found:?}");
-        let factory = &factories()[0];
+        let factories = millrace_wasm::interceptors();
+        let factory = &factories[0];
         let (section, found) = check(&nodes[0], factory.options, factory.open, &files);
         assert!(found.is_empty(), "{found:?}");
         let plugin = PluginSpec {

@@ -4,12 +4,14 @@ mod batch;
 mod clock;
 mod edits;
 mod outside;
+mod state;
 mod text;
 
 use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Function, Object, Result};
 
 pub(crate) use clock::begin_call;
+pub(crate) use state::Modules;
 
 /// What the prelude is called in stacks, where nobody wants to see it.
 pub(crate) const PRELUDE: &str = "millrace:prelude";
