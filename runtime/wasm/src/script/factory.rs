@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use millrace_config::{
-    Diagnostic, Diagnostics, LIMIT_OPTIONS, OptionKind, OptionSpec, PluginSpec, ScriptSpec, Section, Spanned,
+    Diagnostic, Diagnostics, GRANT_OPTIONS, LIMIT_OPTIONS, OptionKind, OptionSpec, PluginSpec, ScriptSpec,
+    Section, Spanned,
 };
 use millrace_core::{BuildContext, Interceptor, InterceptorFactory};
 
@@ -28,6 +29,12 @@ const OPTIONS: &[OptionSpec] = &[
         OptionKind::Block(LIMIT_OPTIONS),
         "",
         "What the script may use, as for a plugin; without `time` one call may take 1s",
+    ),
+    OptionSpec::with_default(
+        "grant",
+        OptionKind::Block(GRANT_OPTIONS),
+        "",
+        "What the script may do beyond looking at its events: the channels that it may route to",
     ),
     ON_FAULT,
     OptionSpec::optional(
@@ -62,7 +69,7 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Interceptor>, D
         call_time_max: Some(limits.and_then(|limits| limits.optional_duration("time")).unwrap_or(CALL_TIME)),
         instances_max: integer("instances", 2),
         log_lines_max: integer("log-lines", 100),
-        grant: section.node().children_named("grant").next().cloned(),
+        grant: section.node().children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
         node: section.node().clone(),
         script: Some(script),
     };

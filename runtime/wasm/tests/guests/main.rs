@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod capabilities;
+mod codecs;
 mod faults;
 mod limits;
 mod load;
@@ -11,4 +13,7 @@ mod script_api;
 mod script_faults;
 mod script_redact;
 mod script_rig;
+mod servers;
+mod sources;
 mod support;
+mod wasi;

@@ -18,6 +18,8 @@ pub(super) struct Guest {
     pub(super) is_component: bool,
     /// Whether there is C in it: `package.metadata.millrace.c`, false unless said.
     pub(super) has_c: bool,
+    /// Whether its standard library is that of WASI: `package.metadata.millrace.wasi`, false unless said.
+    pub(super) is_wasi: bool,
 }
 
 /// Finds every guest of the repository.
@@ -65,6 +67,7 @@ pub(super) fn in_crate(folder: &Path) -> Result<Vec<Guest>> {
             workspace: workspace.clone(),
             is_component: package["metadata"]["millrace"]["component"].as_bool().unwrap_or(true),
             has_c: package["metadata"]["millrace"]["c"].as_bool().unwrap_or(false),
+            is_wasi: package["metadata"]["millrace"]["wasi"].as_bool().unwrap_or(false),
         })
     };
     packages.iter().filter(is_guest).map(guest).collect()
@@ -74,7 +77,10 @@ pub(super) fn in_crate(folder: &Path) -> Result<Vec<Guest>> {
 pub(super) fn by_workspace(guests: Vec<Guest>) -> Vec<Vec<Guest>> {
     let mut groups: Vec<Vec<Guest>> = Vec::new();
     for guest in guests {
-        match groups.iter_mut().find(|group| group[0].workspace == guest.workspace) {
+        let together = |group: &&mut Vec<Guest>| {
+            group[0].workspace == guest.workspace && group[0].is_wasi == guest.is_wasi
+        };
+        match groups.iter_mut().find(together) {
             Some(group) => group.push(guest),
             None => groups.push(vec![guest]),
         }

@@ -5,6 +5,9 @@
 //! there: its standard library brings imports of WASI. Where rustup cannot add targets, Debian's Rust
 //! packages (`rustc-web`) compile the standard library from source.
 //!
+//! Guests that say `wasi = true` in `package.metadata.millrace` want that standard library: they are compiled for
+//! `wasm32-wasip2` by rustup, which adds the target if it is missing.
+//!
 //! `MILLRACE_GUEST_TOOLCHAIN` set to `rustup`, `wasip2` or `debian` picks one.
 
 use std::ffi::OsString;
@@ -88,7 +91,12 @@ impl Toolchain {
         if group.iter().any(|guest| guest.has_c) {
             prerequisites::install_c_compiler()?;
         }
-        let mut command = self.cargo(root);
+        let wasi = Self { kind: Kind::Rustup, target: WASIP2 };
+        if first.is_wasi && !is_there(root, WASIP2) && !add_target(root, WASIP2) {
+            bail!("`{}` takes rustup's target {WASIP2} (`rustup target add {WASIP2}`)", first.name);
+        }
+        let this = if first.is_wasi { &wasi } else { self };
+        let mut command = this.cargo(root);
         if speed == Speed::Soon {
             // Whoever edits a plugin wants to see it work: what takes time for the last bit of speed is left out.
             command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
@@ -97,7 +105,7 @@ impl Toolchain {
         command
             .current_dir(&first.workspace)
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-            .args(["--target", self.target])
+            .args(["--target", this.target])
             .arg("--target-dir")
             .arg(root.join("target/guest-build"));
         for guest in group {
@@ -269,6 +277,7 @@ mod tests {
             workspace: "/x".into(),
             is_component: true,
             has_c: false,
+            is_wasi: false,
         };
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml",
             "target":{"crate_types":["cdylib"]},"filenames":["/t/a.d","/t/a.wasm"]}"#;
