@@ -340,6 +340,7 @@ fn spec(path: &Path) -> PluginSpec {
             children: Vec::new(),
             span,
         },
+        script: None,
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) fn find(root: &Path) -> Result<Vec<Guest>> {
         folders.extend(folders_in(&example)?.into_iter().filter(|folder| is_plugin(folder)));
     }
     folders.extend(folders_in(&root.join("guest-sdk/rust/template"))?);
+    folders.push(root.join("guest-sdk/javascript/engine"));
     let mut guests = Vec::new();
     for folder in folders.iter().filter(|folder| folder.join("Cargo.toml").is_file()) {
         guests.extend(in_crate(folder)?);
@@ -57,7 +58,8 @@ mod tests {
         assert!(name("keeps-all").unwrap().is_component);
         assert!(!name("not-a-component").unwrap().is_component);
         assert!(name("redact").unwrap().workspace.ends_with("examples/redact/plugin"));
-        assert!(name("my-interceptor").is_some());
+        assert!(name("my-interceptor").is_some_and(|guest| !guest.has_c));
+        assert!(name("script-engine").is_some_and(|guest| guest.has_c));
     }
 
     #[test]

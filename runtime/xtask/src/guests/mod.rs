@@ -81,6 +81,9 @@ fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
     let target_dir = root.join("target/guest-build");
     let places = Places { target_dir: &target_dir, hidden: &root };
     let mut built = Vec::with_capacity(guests.len());
+    if guests.iter().any(|guest| guest.has_c) {
+        crate::prerequisites::install_c_compiler()?;
+    }
     if guests.iter().any(|guest| guest.is_wasi) {
         install::wasi(&root)?;
     }

@@ -163,6 +163,8 @@ impl Compiler {
         };
         // Fat link-time optimisation and incremental compilation exclude each other.
         command.env("CARGO_INCREMENTAL", "0").env("CARGO_ENCODED_RUSTFLAGS", flags(hidden));
+        // What the crate `cc` asks for where there is C to compile.
+        command.env("CC_wasm32_unknown_unknown", "clang").env("AR_wasm32_unknown_unknown", "llvm-ar");
         command
     }
 
@@ -277,6 +279,7 @@ mod tests {
             manifest: "/x/Cargo.toml".into(),
             workspace: "/x".into(),
             is_component: true,
+            has_c: false,
             is_wasi: false,
         };
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml",
