@@ -24,10 +24,11 @@ use crate::{
         RestoreParams, RestoreResults, SaveResults, Snapshot, StopParams,
     },
     component::LoadedPlugin,
+    edits::REASON_BYTES_MAX,
     engine::ticks,
     error::Fault,
     fault::fault,
-    host::{GuestLog, GuestMetrics, LogSource},
+    host::{GuestLog, GuestMetrics, LogSource, escaped},
     metrics::PluginMetrics,
     off_worker,
     state::{GuestState, Limits},
@@ -65,6 +66,19 @@ pub(crate) enum StartError {
     Fault(Fault),
     /// It found mistakes in its configuration.
     Issues(Vec<Issue>),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault(fault) => write!(f, "the plugin does not start: {fault}"),
+            Self::Issues(issues) => {
+                let reasons = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.reason));
+                let reasons = escaped(&reasons.collect::<Vec<_>>().join("; "), REASON_BYTES_MAX);
+                write!(f, "the plugin does not start: {reasons}")
+            }
+        }
+    }
 }
 
 /// A running guest.

@@ -17,6 +17,7 @@
 
 mod bindings;
 mod cache;
+mod codec;
 mod component;
 mod diagnostics;
 mod edits;

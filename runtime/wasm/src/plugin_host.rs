@@ -10,11 +10,12 @@ use std::{
 
 use bytestring::ByteString;
 use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, to_json};
-use millrace_core::{BuildContext, Interceptor, PluginHost, Sink, Source};
+use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source};
 use parking_lot::Mutex;
 
 use crate::{
     cache::CodeCache,
+    codec::WasmCodec,
     component::{self, LoadedPlugin},
     diagnostics::{diagnostic, start_diagnostics},
     engine::PluginEngine,
@@ -218,6 +219,24 @@ impl PluginHost for WasmHost {
     ) -> Result<Box<dyn Sink>, Diagnostics> {
         let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Sink))?;
         Ok(Box::new(WasmSink::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
+    }
+
+    fn codec(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Arc<dyn Codec>, Diagnostics> {
+        let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Codec))?;
+        let Some(exports) = prepared.template.plugin.exports.codec else {
+            let missing = HostError::Export {
+                name: Role::Codec.interface().into(),
+                expected: "the interface of a codec".into(),
+                found: "nothing".into(),
+            };
+            return Err(diagnostic(&missing, plugin, Role::Codec).into());
+        };
+        Ok(Arc::new(WasmCodec::new(prepared, exports, Arc::clone(&cx.clock))))
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod codecs;
 mod faults;
 mod limits;
 mod load;
+mod sources;
 mod support;

@@ -7,11 +7,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use millrace_config::{Diagnostics, Files, MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
-use millrace_core::{
-    Batch, BuildContext, Clock, Destination, Diverted, Event, Interceptor, Metrics, PluginHost, Rejection,
+use millrace_config::{
+    Diagnostics, Files, MapEnvironment, OptionSpec, PluginSpec, Section, Span, Spanned, check, parse_nodes,
 };
-use millrace_wasm::{WasmHost, factories};
+use millrace_core::{
+    Batch, BuildContext, Clock, Codec, Destination, Diverted, Event, Interceptor, Metrics, PluginHost,
+    Rejection, Sink, Source,
+};
+use millrace_wasm::{WasmHost, interceptors, sinks, sources};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -89,12 +92,36 @@ impl Rig {
 
     /// As `build`, with the text that spans point into.
     pub fn build_in(&self, setup: &Setup) -> (Result<Arc<dyn Interceptor>, Diagnostics>, Files) {
+        let factory = &interceptors()[0];
+        let (section, cx, files) = self.parts(setup, factory.options);
+        ((factory.build)(&section, &cx).map(Arc::from), files)
+    }
+
+    /// A source, and what it was built with.
+    pub fn source(&self, setup: &Setup) -> (Box<dyn Source>, BuildContext) {
+        let factory = &sources()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        ((factory.build)(&section, &cx).unwrap_or_else(|found| panic!("{found:?}")), cx)
+    }
+
+    pub fn codec(&self, setup: &Setup) -> Arc<dyn Codec> {
+        let (section, cx, _) = self.parts(setup, &[]);
+        let built = self.host.codec(&cx.plugins[0], &section, &cx);
+        built.unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    pub fn sink(&self, setup: &Setup) -> Box<dyn Sink> {
+        let factory = &sinks()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        (factory.build)(&section, &cx).unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    fn parts(&self, setup: &Setup, options: &[OptionSpec]) -> (Section, BuildContext, Files) {
         let grant = setup.grant.unwrap_or_default();
         let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{ {grant} }}", setup.options);
         let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
         assert!(found.is_empty(), "{found:?}");
-        let factory = &factories()[0];
-        let (section, found) = check(&nodes[0], factory.options, factory.open, &files);
+        let (section, found) = check(&nodes[0], options, true, &files);
         assert!(found.is_empty(), "{found:?}");
         let plugin = PluginSpec {
             name: Spanned::new("guest".into(), Span::default()),
@@ -117,7 +144,7 @@ impl Rig {
             plugins: Arc::new([plugin]),
             plugin_host: Arc::clone(&self.host) as Arc<dyn PluginHost>,
         };
-        ((factory.build)(&section, &cx).map(Arc::from), files)
+        (section, cx, files)
     }
 
     pub fn good(&self, setup: &Setup) -> Arc<dyn Interceptor> {
@@ -127,6 +154,18 @@ impl Rig {
     /// The codes of what is wrong, with the reasons.
     pub fn bad(&self, setup: &Setup) -> Vec<(&'static str, String)> {
         let Err(found) = self.build(setup) else { panic!("it loads") };
+        found.iter().map(|diagnostic| (diagnostic.code, diagnostic.reason.clone())).collect()
+    }
+
+    /// As `bad`, for any role.
+    pub fn bad_as(
+        &self,
+        setup: &Setup,
+        options: &[OptionSpec],
+        build: impl FnOnce(&Section, &BuildContext) -> Result<(), Diagnostics>,
+    ) -> Vec<(&'static str, String)> {
+        let (section, cx, _) = self.parts(setup, options);
+        let Err(found) = build(&section, &cx) else { panic!("it loads") };
         found.iter().map(|diagnostic| (diagnostic.code, diagnostic.reason.clone())).collect()
     }
 
