@@ -53,6 +53,12 @@ pub trait PluginHost: Send + Sync {
         cx: &BuildContext,
     ) -> Result<Arc<dyn Codec>, Diagnostics>;
 
+    /// What can be said about what a plugin is granted without building it: grants that cannot work, channels that do
+    /// not exist, and, as warnings, grants that the plugin cannot use.
+    fn check_grants(&self, _plugin: &PluginSpec, _channels: &[&str]) -> Diagnostics {
+        Diagnostics::default()
+    }
+
     /// What tells two versions of a plugin file apart: the digest of its content. None: unreadable.
     fn digest(&self, plugin: &PluginSpec) -> Option<String>;
 

@@ -112,7 +112,7 @@ impl WasmInterceptor {
             lanes: Lanes::new(Arc::clone(&template), first, Recycling::new(memory_bytes_max)),
             template,
             origin,
-            channels: grants.channels,
+            channels: grants.channel_names(),
             on_fault,
             clock,
             bad_in_a_row: 0.into(),

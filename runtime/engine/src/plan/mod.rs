@@ -145,6 +145,10 @@ impl AgentPlan {
         let channels = spec.channels.iter().filter_map(|channel| planner.channel(channel)).collect();
         let sources = spec.sources.iter().filter_map(|source| planner.source(source)).collect();
         let mut findings = planner.findings;
+        let names: Vec<&str> = spec.channels.iter().map(|channel| channel.name.value.as_str()).collect();
+        for plugin in &spec.plugins {
+            findings.extend(plugins.check_grants(plugin, &names));
+        }
         let deliveries = sinks::plan_deliveries(&spec, registry, plugins, &mut findings);
         let plan = Self {
             settings: spec.agent,

@@ -8,7 +8,8 @@ use std::{
 };
 
 use millrace_config::{
-    Diagnostics, Files, MapEnvironment, OptionSpec, PluginSpec, Section, Span, Spanned, check, parse_nodes,
+    Diagnostics, Files, GRANT_OPTIONS, MapEnvironment, OptionSpec, PluginSpec, Section, Span, Spanned, check,
+    parse_nodes,
 };
 use millrace_core::{
     Batch, BuildContext, Clock, Codec, Destination, Diverted, Event, Interceptor, Metrics, PluginHost,
@@ -50,6 +51,31 @@ pub struct Rig {
     pub data: tempfile::TempDir,
 }
 
+/// The value of the environment variable `TOKEN`.
+pub const SECRET: &str = "s3cret-value-4711";
+
+/// The plugin of a setup. Its node stands for that of the interceptor.
+fn plugin(setup: &Setup) -> (PluginSpec, Files) {
+    let grant = setup.grant.unwrap_or_default();
+    let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{\n{grant}\n}}", setup.options);
+    let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
+    assert!(found.is_empty(), "{found:?}");
+    let (grants, found) = check(&nodes[1], GRANT_OPTIONS, false, &files);
+    assert!(found.is_empty(), "{found:?}");
+    let plugin = PluginSpec {
+        name: Spanned::new("guest".into(), Span::default()),
+        path: Spanned::new(setup.path.clone(), Span::default()),
+        digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
+        memory_bytes_max: setup.memory_bytes_max,
+        call_time_max: Some(setup.call_time_max),
+        instances_max: setup.instances_max,
+        log_lines_max: 100,
+        grant: setup.grant.map(|_| grants),
+        node: nodes[0].clone(),
+    };
+    (plugin, files)
+}
+
 /// An interceptor section as text, and how its plugin is declared.
 pub struct Setup {
     /// What stands between the braces of the interceptor.
@@ -83,7 +109,19 @@ pub fn setup_file(path: PathBuf) -> Setup {
 impl Rig {
     pub fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        Self { host: Arc::new(WasmHost::new(data.path().join("plugins"))), metrics: Metrics::default(), data }
+        let environment = MapEnvironment::default()
+            .with_variable("TOKEN", SECRET)
+            .with_variable("REGION", "eu-west")
+            .with_variable("UNGRANTED", "nobody should see this");
+        let host = WasmHost::new(data.path().join("plugins")).with_environment(Arc::new(environment));
+        Self { host: Arc::new(host), metrics: Metrics::default(), data }
+    }
+
+    /// What is said about the grants before anything is built.
+    pub fn check_grants(&self, setup: &Setup, channels: &[&str]) -> Vec<String> {
+        let (plugin, _) = plugin(setup);
+        let found = self.host.check_grants(&plugin, channels);
+        found.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.reason)).collect()
     }
 
     pub fn build(&self, setup: &Setup) -> Result<Arc<dyn Interceptor>, Diagnostics> {
@@ -117,23 +155,9 @@ impl Rig {
     }
 
     fn parts(&self, setup: &Setup, options: &[OptionSpec]) -> (Section, BuildContext, Files) {
-        let grant = setup.grant.unwrap_or_default();
-        let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{ {grant} }}", setup.options);
-        let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
+        let (plugin, files) = plugin(setup);
+        let (section, found) = check(&plugin.node, options, true, &files);
         assert!(found.is_empty(), "{found:?}");
-        let (section, found) = check(&nodes[0], options, true, &files);
-        assert!(found.is_empty(), "{found:?}");
-        let plugin = PluginSpec {
-            name: Spanned::new("guest".into(), Span::default()),
-            path: Spanned::new(setup.path.clone(), Span::default()),
-            digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
-            memory_bytes_max: setup.memory_bytes_max,
-            call_time_max: Some(setup.call_time_max),
-            instances_max: setup.instances_max,
-            log_lines_max: 100,
-            grant: setup.grant.map(|_| nodes[1].clone()),
-            node: nodes[0].clone(),
-        };
         let cx = BuildContext {
             agent: "edge".into(),
             component: "guest".into(),
@@ -216,4 +240,38 @@ pub fn rejection(diverted: &Diverted) -> &Rejection {
 
 pub fn detail<'a>(rejection: &'a Rejection, name: &str) -> &'a str {
     rejection.details.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+}
+
+/// What this thread logs from now on.
+pub struct CapturedLog {
+    written: Arc<std::sync::Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl CapturedLog {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+    }
+}
+
+pub fn captured_log() -> CapturedLog {
+    #[derive(Clone)]
+    struct Writer(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let written = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let writer = Writer(Arc::clone(&written));
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    CapturedLog { written, _guard: tracing::subscriber::set_default(subscriber) }
 }
