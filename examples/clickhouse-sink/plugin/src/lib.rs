@@ -88,7 +88,8 @@ impl Sink for ClickhouseSink {
 impl ClickhouseSink {
     /// Inserts all lines, in halves where that is needed.
     fn insert(&self, lines: &Lines, delivery: &Delivery, outcome: &mut Outcome) -> Result<(), Failure> {
-        let mut left = Vec::from([0..lines.rows.len()]);
+        let mut left = Vec::new();
+        left.push(0..lines.rows.len());
         let mut requests = 0;
         while let Some(range) = left.pop() {
             if range.is_empty() {
