@@ -43,14 +43,7 @@ impl Toolchain for Go {
         cx.step(&format!("compiling {} with go", project.name));
         let mut command = Command::new("go");
         command.current_dir(&project.folder).env("GOOS", "wasip1").env("GOARCH", "wasm");
-        command.args([
-            "build",
-            "-buildmode=c-shared",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags=-s -w",
-            "-o",
-        ]);
+        command.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-o"]);
         cx.run(command.arg(&core).arg("."))?;
         cx.step("making a component of it");
         let made = module::component(std::fs::read(&core).map_err(BuildError::at(&core))?)?;
