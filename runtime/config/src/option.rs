@@ -69,6 +69,9 @@ pub enum OptionKind {
     Choice(&'static [&'static str]),
     /// A path; a relative one starts at the folder of the file that names it.
     Path,
+    /// A path to a text file that is a part of the configuration: it is read with it, watched with it, and a change
+    /// in it changes the component. Only the file of an interceptor `script` is read so far.
+    TextFile,
     /// A regular expression in the syntax of the `regex` crate, compiled while checking.
     Regex,
     /// An address to listen on or to connect to: `host:port`.
@@ -89,4 +92,7 @@ pub enum OptionKind {
     /// A group that may be repeated, each with one or more arguments: `case "crit" "alert" channel="fast"`. Read
     /// by [`crate::Section::blocks`] and [`crate::Section::names`].
     Cases(&'static [OptionSpec]),
+    /// A plugin by its name, with options that only it knows: `codec "frames" { magic "MR" }`. Read by
+    /// [`crate::Section::block`] and [`crate::Section::name`].
+    Plugin,
 }

@@ -1,16 +1,16 @@
 //! The source, interceptor and sink type `wasm`, for the registry.
 
-use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
+use millrace_config::{Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
-use crate::{interceptor::OnFault, role::Role, source::PollLimits};
+use crate::{interceptor::OnFault, role::Role, script, source::PollLimits};
 
 /// Options that the host reads itself; the plugin does not get them.
 pub(crate) fn own_options(role: Role) -> &'static [&'static str] {
     match role {
         Role::Interceptor | Role::Sink => &["plugin", "on-fault"],
         Role::Source => &["plugin", "poll"],
-        Role::Codec => &["plugin"],
+        Role::Codec => &[],
     }
 }
 
@@ -40,16 +40,15 @@ const POLL: &[OptionSpec] = &[
     ),
 ];
 
-const OPTIONS: &[OptionSpec] = &[
-    PLUGIN,
-    OptionSpec::with_default(
-        "on-fault",
-        OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
-        "dead-letter",
-        "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
-         every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
-    ),
-];
+const OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT];
+
+pub(crate) const ON_FAULT: OptionSpec = OptionSpec::with_default(
+    "on-fault",
+    OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
+    "dead-letter",
+    "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
+     every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
+);
 
 const INTERCEPTOR: InterceptorFactory = InterceptorFactory {
     name: "wasm",
@@ -80,7 +79,7 @@ const SINK: SinkFactory = SinkFactory {
 
 /// The interceptor types of this crate.
 pub fn interceptors() -> Vec<InterceptorFactory> {
-    vec![INTERCEPTOR]
+    vec![INTERCEPTOR, script::FACTORY]
 }
 
 /// The source types of this crate.
@@ -96,18 +95,7 @@ pub fn sinks() -> Vec<SinkFactory> {
 /// The plugin that a component names.
 fn plugin_of<'a>(section: &Section, cx: &'a BuildContext) -> Result<&'a PluginSpec, Diagnostics> {
     let own_name = section.name().unwrap_or_default();
-    let name = section.optional_text("plugin").unwrap_or(own_name);
-    if let Some(plugin) = cx.plugins.iter().find(|plugin| plugin.name.value == name) {
-        return Ok(plugin);
-    }
-    let known: Vec<_> = cx.plugins.iter().map(|plugin| plugin.name.value.as_str()).collect();
-    let help = if known.is_empty() {
-        format!("plugins {{\n    {name} path=\"plugins/{name}.wasm\"\n}}")
-    } else {
-        format!("known plugins: {}", known.join(", "))
-    };
-    let reason = format!("there is no plugin {name}");
-    Err(Diagnostic::error("plugin::unknown", section.span_of("plugin"), reason).help(help).into())
+    cx.plugin(section.optional_text("plugin").unwrap_or(own_name), section.span_of("plugin"))
 }
 
 /// What one poll of a source may bring.

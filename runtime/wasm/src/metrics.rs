@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 
-use crate::{error::FaultKind, host::GuestFamilies};
+use crate::{error::FaultKind, host::GuestFamilies, refusals::RefusedFamily};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PluginLabels {
@@ -38,6 +38,7 @@ pub(crate) struct PluginMetrics {
     pub(crate) dead_letters: Counter,
     pub(crate) log_lines_suppressed: Counter,
     pub(crate) metrics_refused: Counter,
+    pub(crate) metrics_undeclared: Counter,
     faults: [Counter; FaultKind::ALL.len()],
 }
 
@@ -60,7 +61,10 @@ pub(crate) struct PluginFamilies {
     dead_letters: Counters,
     log_lines_suppressed: Counters,
     metrics_refused: Counters,
+    metrics_undeclared: Counters,
     faults: Family<FaultLabels, Counter>,
+    /// Uses of what was not granted.
+    pub(crate) refused: RefusedFamily,
     pub(crate) guests: GuestFamilies,
 }
 
@@ -78,7 +82,11 @@ impl PluginFamilies {
         };
         let faults = Family::default();
         metrics.register("plugin_faults", "Calls that a plugin broke, by kind", faults.clone());
+        let refused = RefusedFamily::default();
+        let help = "What a plugin tried without being granted it, by kind";
+        metrics.register("plugin_refused", help, refused.clone());
         Self {
+            refused,
             calls: counters("plugin_calls", "Calls into a plugin"),
             events_in: counters("plugin_events_in", "Events lent to a plugin, repeated attempts included"),
             events_out: counters("plugin_events_out", "Events that came out of a plugin's calls"),
@@ -92,6 +100,10 @@ impl PluginFamilies {
             ),
             log_lines_suppressed: counters("plugin_log_lines_suppressed", "Log lines over a plugin's quota"),
             metrics_refused: counters("plugin_metrics_refused", "Metric updates over a plugin's bounds"),
+            metrics_undeclared: counters(
+                "plugin_metrics_undeclared",
+                "Metric updates that a plugin's manifest does not declare",
+            ),
             faults,
             guests: GuestFamilies::register(metrics),
         }
@@ -110,6 +122,7 @@ impl PluginFamilies {
             dead_letters: self.dead_letters.get_or_create_owned(&labels),
             log_lines_suppressed: self.log_lines_suppressed.get_or_create_owned(&labels),
             metrics_refused: self.metrics_refused.get_or_create_owned(&labels),
+            metrics_undeclared: self.metrics_undeclared.get_or_create_owned(&labels),
             faults: FaultKind::ALL.map(|kind| {
                 self.faults.get_or_create_owned(&FaultLabels {
                     component: labels.component.clone(),

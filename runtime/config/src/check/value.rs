@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::{Checker, Place};
 use crate::{
-    diagnostic::Span,
+    diagnostic::{FileId, Span},
     expand::{is_expanded, is_missing, shown},
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     quantity::{self, QuantityError},
-    section::Value,
+    section::{TextFile, Value},
 };
 
 impl Checker<'_> {
@@ -231,9 +231,11 @@ impl Checker<'_> {
                 let folder = self.files.folder(span.file);
                 Some(Value::Paths(text.split_whitespace().map(|word| folder.join(word)).collect()))
             }
-            OptionKind::Map | OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => {
-                text.is_empty().then(|| neutral(option.kind))
-            }
+            OptionKind::Map
+            | OptionKind::Block(_)
+            | OptionKind::Blocks(_)
+            | OptionKind::Cases(_)
+            | OptionKind::Plugin => text.is_empty().then(|| neutral(option.kind)),
             kind => quiet.scalar(option, kind, &scalar(Scalar::Text(text.to_owned()))),
         };
         assert!(value.is_some(), "the default `{text}` of option {} does not fit its kind", option.name);
@@ -252,9 +254,10 @@ pub(crate) fn expected(kind: OptionKind) -> &'static str {
         OptionKind::Size => "a size",
         OptionKind::Duration => "a time span",
         OptionKind::Choice(_) => "one of a few words",
-        OptionKind::Path | OptionKind::Paths => "a path",
+        OptionKind::Path | OptionKind::Paths | OptionKind::TextFile => "a path",
         OptionKind::Regex => "a regular expression",
         OptionKind::Address | OptionKind::Addresses => "an address",
+        OptionKind::Plugin => "the name of a plugin",
         OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => "a group of options",
     }
 }
@@ -323,6 +326,9 @@ pub(super) fn neutral(kind: OptionKind) -> Value {
         OptionKind::Size => Value::Size(0),
         OptionKind::Duration => Value::Duration(std::time::Duration::ZERO),
         OptionKind::Path => Value::Path(PathBuf::new()),
+        OptionKind::TextFile => {
+            Value::TextFile(TextFile { path: PathBuf::new(), file: FileId::default(), text: "".into() })
+        }
         OptionKind::Text | OptionKind::Choice(_) | OptionKind::Regex | OptionKind::Address => {
             Value::Text(String::new())
         }
@@ -330,6 +336,8 @@ pub(super) fn neutral(kind: OptionKind) -> Value {
         OptionKind::Paths => Value::Paths(Vec::new()),
         OptionKind::Map => Value::Map(Vec::new()),
         // Groups with options of their own never come here: they are built from their table.
-        OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => Value::Blocks(Vec::new()),
+        OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) | OptionKind::Plugin => {
+            Value::Blocks(Vec::new())
+        }
     }
 }

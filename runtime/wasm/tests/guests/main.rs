@@ -4,7 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod capabilities;
+mod codecs;
 mod faults;
 mod limits;
 mod load;
+mod script_api;
+mod script_faults;
+mod script_redact;
+mod script_rig;
+mod servers;
+mod sources;
 mod support;
+mod wasi;
