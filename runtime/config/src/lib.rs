@@ -62,7 +62,7 @@ pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
 pub use quantity::{QuantityError, parse_duration, parse_size};
-pub use reader::{AGENT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
+pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
 pub use report::Report;
 pub use section::{Section, Value};
 pub use sink_options::SINK_OPTIONS;

@@ -1,6 +1,9 @@
 //! The `plugins` block: node name = plugin name.
 
-use super::Reader;
+use super::{
+    Reader,
+    grants::{GRANT_OPTIONS, join_directories},
+};
 use crate::{
     check::Arguments,
     diagnostic::{Diagnostic, Diagnostics, Files},
@@ -31,7 +34,7 @@ const LIMITS: &[OptionSpec] = &[
     ),
 ];
 
-/// The options of one plugin. The `grant` block is read by whoever runs the plugin.
+/// The options of one plugin.
 pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
     OptionSpec::required("path", OptionKind::Path, "The `.wasm` file"),
     OptionSpec::optional(
@@ -50,6 +53,12 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         "",
         "What the plugin may use; memory and time that are not given here are those that its manifest asks for, if it does",
     ),
+    OptionSpec::with_default(
+        "grant",
+        OptionKind::Block(GRANT_OPTIONS),
+        "",
+        "What the plugin may do beyond looking at its events; nothing unless given",
+    ),
 ];
 
 /// Reads one plugin's node by itself, for whoever runs a plugin outside of an agent.
@@ -66,17 +75,10 @@ impl Reader<'_> {
         if self.name_is_good(&node.name, "plugin") {
             self.claim("plugin", "plugin", &node.name);
         }
-        let grants: Vec<&Node> = node.children_named("grant").collect();
-        if let [first, second, ..] = grants.as_slice() {
-            self.found.push(
-                Diagnostic::error("config::repeated-option", second.name.span, "`grant` is given twice")
-                    .label("given again")
-                    .related(first.name.span, "first given here")
-                    .help("put both into one block"),
-            );
-        }
         let mut own = node.clone();
-        own.children.retain(|child| child.name.value != "grant");
+        for grant in own.children.iter_mut().filter(|child| child.name.value == "grant") {
+            join_directories(grant, self.files);
+        }
         let section = self.section(&own, PLUGIN_OPTIONS, Arguments::None);
         let digest = section.optional_text("digest").map(str::to_owned);
         let digest = digest.map(|digest| Spanned::new(digest, section.span_of("digest")));
@@ -101,7 +103,7 @@ impl Reader<'_> {
             call_time_max,
             instances_max: u32::try_from(instances).unwrap_or(u32::MAX),
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
-            grant: grants.first().map(|grant| (*grant).clone()),
+            grant: node.children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
             node: node.clone(),
         });
     }

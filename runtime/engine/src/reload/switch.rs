@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{KeptInterceptor, Running, RunningDelivery, RunningSource, Services, finish},
+    build::BuiltDelivery,
     delivery_ledger::Ledger,
     plan::{AgentPlan, DeliveryPlan, SourcePlan},
     sink_runner::{RetryPolicy, SinkRunner, batch_limit},
@@ -296,7 +297,7 @@ fn hand_over(
     let mut work = Vec::new();
     for name in difference.deliveries.keys() {
         let old = running.deliveries.remove(name);
-        let sinks = built.sinks.remove(name);
+        let parts = built.deliveries.remove(name);
         let planned = plan.deliveries.iter().find(|delivery| delivery.name == *name).cloned();
         let channel = planned.as_ref().and_then(|planned| {
             running.channels.iter().find(|channel| *channel.name == *planned.channel).cloned()
@@ -312,7 +313,7 @@ fn hand_over(
                 old.stop.cancel();
                 finish(&name, old.tasks, until).await;
             }
-            let started = start_delivery(&services, &planned?, sinks?, channel?, dead_letter, &folder);
+            let started = start_delivery(&services, &planned?, parts?, channel?, dead_letter, &folder);
             Some((name, started))
         });
     }
@@ -335,11 +336,12 @@ async fn drain(channel: Option<&PipelineChannel>, until: Instant) {
 fn start_delivery(
     services: &Services,
     plan: &DeliveryPlan,
-    sinks: Vec<Box<dyn Sink>>,
+    parts: BuiltDelivery,
     channel: PipelineChannel,
     dead_letter: Option<PipelineChannel>,
     folder: &Path,
 ) -> RunningDelivery {
+    let BuiltDelivery { sinks, codec } = parts;
     let (stop, health) = (CancellationToken::new(), Health::default());
     let named = sinks.iter().any(|sink| sink.wants_deliveries_named());
     let mut ledgers = if named { Ledger::open(folder, sinks.len()) } else { Vec::new() }.into_iter();
@@ -354,6 +356,7 @@ fn start_delivery(
             metrics: services.metrics.sink(&plan.name),
             health: health.clone(),
             ledger: ledgers.next(),
+            codec: codec.clone(),
             stop: stop.clone(),
         };
         tokio::spawn(runner.run(sink))

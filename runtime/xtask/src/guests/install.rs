@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use millrace_author::toolchain::rust::{Choice, Compiler, DEBIAN_PACKAGES, UNKNOWN, is_debian_complete};
+use millrace_author::toolchain::rust::{
+    Choice, Compiler, DEBIAN_PACKAGES, UNKNOWN, WASIP2, is_debian_complete,
+};
 
 const TWO_WAYS: &str = "building guests takes a Rust with a wasm32 target; either let rustup add one \
      (`rustup target add wasm32-unknown-unknown`), or on Debian install `rustc-web rust-web-src \
@@ -29,6 +31,13 @@ pub(super) fn compiler(root: &Path) -> Result<Compiler> {
         install_debian()?;
     }
     Compiler::find(root, choice).context(TWO_WAYS)
+}
+
+/// Adds the target of guests that use the standard library of WASI, if it is missing; whether that worked is seen by the build.
+pub(super) fn add_wasi(root: &Path) {
+    if Compiler::find(root, Choice::Wasip2).is_none() {
+        add_target(root, WASIP2);
+    }
 }
 
 fn add_target(root: &Path, target: &str) -> bool {

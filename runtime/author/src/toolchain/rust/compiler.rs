@@ -2,7 +2,8 @@
 //!
 //! First choice is rustup with the target `wasm32-unknown-unknown`: what it makes imports nothing but what the world of
 //! the plugin has. Second is `wasm32-wasip2`, if only that is there: its standard library brings imports of WASI. Where
-//! rustup cannot add targets, Debian's Rust packages (`rustc-web`) compile the standard library from source.
+//! rustup cannot add targets, Debian's Rust packages (`rustc-web`) compile the standard library from source. A crate that says
+//! `wasi = true` in `package.metadata.millrace` wants the standard library of WASI and gets the second.
 
 use std::{
     ffi::OsString,
@@ -104,7 +105,17 @@ impl Compiler {
         shown: bool,
     ) -> Result<Vec<Module>, BuildError> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
-        let mut command = self.cargo(places.hidden);
+        // Guests that want the standard library of WASI get the target that has it.
+        let wasi = Self { kind: Kind::Rustup, target: WASIP2 };
+        if first.is_wasi && !is_there(&first.workspace, WASIP2) {
+            return Err(BuildError::Missing(vec![Missing {
+                what: format!("rustup's target {WASIP2}"),
+                why: format!("`{}` uses the standard library of WASI", first.name),
+                install: format!("rustup target add {WASIP2}"),
+            }]));
+        }
+        let this = if first.is_wasi { &wasi } else { self };
+        let mut command = this.cargo(places.hidden);
         if speed == Speed::Soon {
             // Whoever edits a plugin wants to see it work: what takes time for the last bit of speed is left out.
             command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
@@ -113,7 +124,7 @@ impl Compiler {
         command
             .current_dir(&first.workspace)
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-            .args(["--target", self.target])
+            .args(["--target", this.target])
             .arg("--target-dir")
             .arg(places.target_dir)
             .stdin(Stdio::null());
@@ -272,6 +283,7 @@ mod tests {
             manifest: "/x/Cargo.toml".into(),
             workspace: "/x".into(),
             is_component: true,
+            is_wasi: false,
         };
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml",
             "target":{"crate_types":["cdylib"]},"filenames":["/t/a.d","/t/a.wasm"]}"#;

@@ -20,6 +20,8 @@ pub struct Guest {
     pub workspace: PathBuf,
     /// Whether it becomes a component: `package.metadata.millrace.component`, true unless said.
     pub is_component: bool,
+    /// Whether its standard library is that of WASI: `package.metadata.millrace.wasi`, false unless said.
+    pub is_wasi: bool,
 }
 
 /// Lists the guests of one crate, or of all members if it is a workspace.
@@ -43,6 +45,7 @@ pub fn in_crate(folder: &Path) -> Result<Vec<Guest>, BuildError> {
             manifest: PathBuf::from(text(&package["manifest_path"])?),
             workspace: workspace.clone(),
             is_component: package["metadata"]["millrace"]["component"].as_bool().unwrap_or(true),
+            is_wasi: package["metadata"]["millrace"]["wasi"].as_bool().unwrap_or(false),
         })
     };
     packages.iter().filter(is_guest).map(guest).collect()
@@ -52,8 +55,11 @@ pub fn in_crate(folder: &Path) -> Result<Vec<Guest>, BuildError> {
 pub fn by_workspace(guests: Vec<Guest>) -> Vec<Vec<Guest>> {
     let mut groups: Vec<Vec<Guest>> = Vec::new();
     for guest in guests {
-        let same =
-            |group: &&mut Vec<Guest>| group.first().is_some_and(|first| first.workspace == guest.workspace);
+        let same = |group: &&mut Vec<Guest>| {
+            group
+                .first()
+                .is_some_and(|first| first.workspace == guest.workspace && first.is_wasi == guest.is_wasi)
+        };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(guest),
             None => groups.push(vec![guest]),
