@@ -171,6 +171,7 @@ fn kind_text(kind: OptionKind) -> String {
             format!("one of {}", words.join(", "))
         }
         OptionKind::Path => "path".into(),
+        OptionKind::TextFile => "path of a text file".into(),
         OptionKind::Regex => "regular expression".into(),
         OptionKind::Address => "\"host:port\"".into(),
         OptionKind::Texts => "one or more texts".into(),

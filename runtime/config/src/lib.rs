@@ -48,6 +48,7 @@ mod reader;
 mod repair;
 mod report;
 mod scan;
+mod scripts;
 mod section;
 mod sink_options;
 mod spec;
@@ -62,11 +63,12 @@ pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
 pub use quantity::{QuantityError, parse_duration, parse_size};
-pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
+pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, LIMIT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
 pub use report::Report;
-pub use section::{Section, Value};
+pub use section::{Section, TextFile, Value};
 pub use sink_options::SINK_OPTIONS;
 pub use spec::{
-    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
+    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, ScriptSpec, SinkSpec,
+    SourceSpec,
 };
 pub use suggest::closest;

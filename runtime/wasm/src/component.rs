@@ -123,16 +123,8 @@ pub(crate) fn load(
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = role::check_exports(engine, &linker, &component, &names)?;
     let digest = format!("sha256:{found}");
-    Ok(LoadedPlugin {
-        engine: Arc::clone(engine),
-        digest,
-        pre,
-        exports,
-        origin,
-        manifest,
-        waits: offer.waits,
-        offer,
-    })
+    let waits = offer.waits;
+    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, manifest, waits, offer })
 }
 
 /// An import has the right name but another type.

@@ -9,10 +9,11 @@ use crate::{
     instance::StartError,
     minisig,
     role::Role,
+    script,
 };
 
 /// Mistakes that one guest may report about its configuration.
-const ISSUES_MAX: usize = 50;
+pub(crate) const ISSUES_MAX: usize = 50;
 
 /// Where and how an error of the file is told.
 pub(crate) fn diagnostic(error: &HostError, plugin: &PluginSpec, role: Role) -> Diagnostic {
@@ -73,6 +74,9 @@ pub(crate) fn start_diagnostics(
     section: &Section,
     node: &millrace_config::Node,
 ) -> Diagnostics {
+    if let Some(script) = &plugin.script {
+        return script::start_diagnostics(error, script, &plugin.name.value, node);
+    }
     let name = &plugin.name.value;
     let mut all = Diagnostics::default();
     match error {

@@ -11,6 +11,7 @@
 //! | `manifest`, `schema`, `minisig` | what a plugin says about itself, its options, who signed it |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
 //! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `script` | scripts: an engine as the plugin, the text as its option |
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.
@@ -46,6 +47,7 @@ mod refusals;
 mod rescue;
 mod role;
 mod schema;
+mod script;
 mod signature;
 mod sink;
 mod source;

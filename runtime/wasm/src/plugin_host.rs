@@ -2,6 +2,7 @@
 //! list of everything that is wrong, each with its place.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section};
+use millrace_config::{Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section, to_json};
 use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source};
 use parking_lot::Mutex;
 
@@ -35,7 +36,7 @@ use crate::{
     origin::Origin,
     refusals::Refusals,
     role::Role,
-    schema,
+    schema, script,
     sink::WasmSink,
     source::WasmSource,
 };
@@ -107,7 +108,10 @@ impl WasmHost {
 
     /// Reads, checks and compiles; code that is in use already is shared.
     fn load(&self, plugin: &PluginSpec, role: Role, grants: &Grants) -> Result<Arc<LoadedPlugin>, HostError> {
-        let wasm = component::read(&plugin.path.value)?;
+        let wasm = match script::embedded_engine(plugin) {
+            Some(engine) => Cow::Borrowed(engine),
+            None => Cow::Owned(component::read(&plugin.path.value)?),
+        };
         if let Some(key) = plugin.key() {
             let signature = minisig::read_beside(&plugin.path.value).map_err(HostError::Signature)?;
             minisig::verify_signature(&wasm, &signature, &key.value).map_err(HostError::Signature)?;
@@ -149,8 +153,14 @@ impl WasmHost {
         let manifest = loaded.manifest.as_ref();
         manifest.map_or(Ok(()), |manifest| manifest.check_wants(plugin, &grants))?;
         let plugin = &with_limits(plugin, manifest)?;
-        let node = section.node().without(factory::own_options(role));
-        let config = schema::options(plugin, manifest, &node)?;
+        let node = section.node().without(match &plugin.script {
+            Some(_) => script::OWN_OPTIONS,
+            None => factory::own_options(role),
+        });
+        let config = match &plugin.script {
+            Some(_) => script::config(plugin, to_json(&node)).to_string(),
+            None => schema::options(plugin, manifest, &node)?,
+        };
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
         let refusals = Refusals::new(&cx.component, &plugin.name.value, families.refused.clone());
@@ -193,7 +203,7 @@ impl WasmHost {
         let origin = Origin {
             component: cx.component.clone(),
             plugin: ByteString::from(plugin.name.value.as_str()),
-            digest: ByteString::from(loaded.digest.as_str()),
+            digest: script::digest(plugin).unwrap_or_else(|| loaded.digest.clone()).into(),
             generation: cx.generation.to_string().into(),
         };
         Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })
@@ -274,12 +284,6 @@ impl PluginHost for WasmHost {
         Ok(Box::new(WasmSink::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
     }
 
-    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
-        let path = &plugin.path.value;
-        let signature = plugin.key().map(|_| minisig::signature_path(path));
-        std::iter::once(path.clone()).chain(signature).collect()
-    }
-
     fn codec(
         &self,
         plugin: &PluginSpec,
@@ -321,6 +325,12 @@ impl PluginHost for WasmHost {
             found.extend(grants.unused(&plugin.name.value, &names));
         }
         found
+    }
+
+    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
+        let path = &plugin.path.value;
+        let signature = plugin.key().map(|_| minisig::signature_path(path));
+        std::iter::once(path.clone()).chain(signature).collect()
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]

@@ -13,7 +13,8 @@ use crate::{
     spec::{AgentSpec, PluginSpec},
 };
 
-const LIMITS: &[OptionSpec] = &[
+/// What bounds a plugin: the options of `limits`.
+pub const LIMIT_OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default("memory", OptionKind::Size, "64MiB", "Largest linear memory of one instance"),
     OptionSpec::optional(
         "time",
@@ -49,7 +50,7 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
     ),
     OptionSpec::with_default(
         "limits",
-        OptionKind::Block(LIMITS),
+        OptionKind::Block(LIMIT_OPTIONS),
         "",
         "What the plugin may use; memory and time that are not given here are those that its manifest asks for, if it does",
     ),
@@ -105,6 +106,7 @@ impl Reader<'_> {
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
             grant: node.children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
             node: node.clone(),
+            script: None,
         });
     }
 

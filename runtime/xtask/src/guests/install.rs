@@ -33,11 +33,12 @@ pub(super) fn compiler(root: &Path) -> Result<Compiler> {
     Compiler::find(root, choice).context(TWO_WAYS)
 }
 
-/// Adds the target of guests that use the standard library of WASI, if it is missing; whether that worked is seen by the build.
-pub(super) fn add_wasi(root: &Path) {
-    if Compiler::find(root, Choice::Wasip2).is_none() {
-        add_target(root, WASIP2);
+/// Makes sure that rustup has the target of guests that use the standard library of WASI.
+pub(super) fn wasi(root: &Path) -> Result<()> {
+    if Compiler::find(root, Choice::Wasip2).is_none() && !add_target(root, WASIP2) {
+        bail!("guests that use WASI take rustup's target {WASIP2} (`rustup target add {WASIP2}`)");
     }
+    Ok(())
 }
 
 fn add_target(root: &Path, target: &str) -> bool {

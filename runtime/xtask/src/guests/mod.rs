@@ -78,12 +78,15 @@ fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
     let root = root();
     let compiler = install::compiler(&root)?;
     eprintln!("guests: {} to build with {}", guests.len(), compiler.describe());
-    if guests.iter().any(|guest| guest.is_wasi) {
-        install::add_wasi(&root);
-    }
     let target_dir = root.join("target/guest-build");
     let places = Places { target_dir: &target_dir, hidden: &root };
     let mut built = Vec::with_capacity(guests.len());
+    if guests.iter().any(|guest| guest.has_c) {
+        crate::prerequisites::install_c_compiler()?;
+    }
+    if guests.iter().any(|guest| guest.is_wasi) {
+        install::wasi(&root)?;
+    }
     for group in by_workspace(guests) {
         for module in compiler.build(&group, places, speed, true)? {
             built.push(finish(&root, &module)?);

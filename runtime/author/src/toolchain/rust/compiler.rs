@@ -2,8 +2,10 @@
 //!
 //! First choice is rustup with the target `wasm32-unknown-unknown`: what it makes imports nothing but what the world of
 //! the plugin has. Second is `wasm32-wasip2`, if only that is there: its standard library brings imports of WASI. Where
-//! rustup cannot add targets, Debian's Rust packages (`rustc-web`) compile the standard library from source. A crate that says
-//! `wasi = true` in `package.metadata.millrace` wants the standard library of WASI and gets the second.
+//! rustup cannot add targets, Debian's Rust packages (`rustc-web`) compile the standard library from source.
+//!
+//! Crates that say `wasi = true` in `package.metadata.millrace` want that standard library of WASI: they are compiled by
+//! rustup for `wasm32-wasip2`, whatever the others get.
 
 use std::{
     ffi::OsString,
@@ -169,6 +171,8 @@ impl Compiler {
         };
         // Fat link-time optimisation and incremental compilation exclude each other.
         command.env("CARGO_INCREMENTAL", "0").env("CARGO_ENCODED_RUSTFLAGS", flags(hidden));
+        // What the crate `cc` asks for where there is C to compile.
+        command.env("CC_wasm32_unknown_unknown", "clang").env("AR_wasm32_unknown_unknown", "llvm-ar");
         command
     }
 
@@ -283,6 +287,7 @@ mod tests {
             manifest: "/x/Cargo.toml".into(),
             workspace: "/x".into(),
             is_component: true,
+            has_c: false,
             is_wasi: false,
         };
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/x/Cargo.toml",

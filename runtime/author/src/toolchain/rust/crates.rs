@@ -20,6 +20,8 @@ pub struct Guest {
     pub workspace: PathBuf,
     /// Whether it becomes a component: `package.metadata.millrace.component`, true unless said.
     pub is_component: bool,
+    /// Whether there is C in it: `package.metadata.millrace.c`, false unless said.
+    pub has_c: bool,
     /// Whether its standard library is that of WASI: `package.metadata.millrace.wasi`, false unless said.
     pub is_wasi: bool,
 }
@@ -45,6 +47,7 @@ pub fn in_crate(folder: &Path) -> Result<Vec<Guest>, BuildError> {
             manifest: PathBuf::from(text(&package["manifest_path"])?),
             workspace: workspace.clone(),
             is_component: package["metadata"]["millrace"]["component"].as_bool().unwrap_or(true),
+            has_c: package["metadata"]["millrace"]["c"].as_bool().unwrap_or(false),
             is_wasi: package["metadata"]["millrace"]["wasi"].as_bool().unwrap_or(false),
         })
     };

@@ -170,3 +170,6 @@ fn reason(failure: crate::bindings::millrace::plugin::types::Failure) -> String 
         Raw::Retry(_) => "retry".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
