@@ -12,11 +12,9 @@ pub(super) fn all_of(manifest: &Manifest, folder: &Path) -> Option<Node> {
     if manifest.wants.is_empty() {
         return None;
     }
-    let of = |kind: &str| {
-        manifest.wants.iter().filter(move |want| want.kind == kind).flat_map(|want| &want.values)
-    };
     let mut text = String::from("grant {\n");
-    let origins: Vec<String> = of("http").map(|origin| quoted(origin)).collect();
+    let http = manifest.wants.iter().filter(|want| want.kind == "http").flat_map(|want| &want.values);
+    let origins: Vec<String> = http.map(|origin| quoted(origin)).collect();
     for want in &manifest.wants {
         if want.values.is_empty() {
             text.push_str(&format!("{}\n", want.kind));
