@@ -151,6 +151,7 @@ impl WasmHost {
         let grants = self.grants(plugin)?;
         let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
         let manifest = loaded.manifest.as_ref();
+        manifest.map_or(Ok(()), |manifest| manifest.check_wants(plugin, &grants))?;
         let plugin = &with_limits(plugin, manifest)?;
         let node = section.node().without(match &plugin.script {
             Some(_) => script::OWN_OPTIONS,
