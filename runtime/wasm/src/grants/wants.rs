@@ -22,6 +22,31 @@ pub(crate) struct Wants {
     pub(crate) channels: Vec<String>,
 }
 
+impl Wants {
+    /// Adds a wish as a manifest has it: the kind of grant and its names. False: there is no such kind.
+    pub(crate) fn add(&mut self, kind: &str, names: &[String]) -> bool {
+        let list = match kind {
+            "http" => &mut self.http,
+            "secret" => &mut self.secrets,
+            "directory" => &mut self.directories,
+            "env" => &mut self.variables,
+            "socket" => &mut self.sockets,
+            "channel" => &mut self.channels,
+            "clocks" => {
+                self.clocks = true;
+                return true;
+            }
+            "random" => {
+                self.random = true;
+                return true;
+            }
+            _ => return false,
+        };
+        list.extend_from_slice(names);
+        true
+    }
+}
+
 /// A grant that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {

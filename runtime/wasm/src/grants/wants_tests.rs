@@ -102,3 +102,22 @@ fn a_grant_without_an_import_for_it_is_a_warning() {
         (texts(&["secret", "directory", "env"]), true)
     );
 }
+
+#[test]
+fn wishes_of_a_manifest_become_wants() {
+    let mut found = Wants::default();
+    for (kind, names) in [
+        ("http", &["https://crm.example.com", "https://a.example.org"][..]),
+        ("secret", &["crm-token"]),
+        ("directory", &["/geo"]),
+        ("env", &["REGION"]),
+        ("clocks", &[]),
+        ("random", &[]),
+        ("socket", &["tcp://db.example.com:5432"]),
+        ("channel", &["audit", "say \"x\""]),
+    ] {
+        assert!(found.add(kind, &texts(names)), "{kind}");
+    }
+    assert_eq!(found, wants());
+    assert!(!found.add("files", &[]));
+}
