@@ -24,6 +24,8 @@ pub struct Span {
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     files: Vec<(PathBuf, Arc<str>)>,
+    /// Files that options name as part of the configuration and that could not be read, with the reason.
+    unreadable: Vec<(PathBuf, String)>,
 }
 
 impl Files {
@@ -31,6 +33,22 @@ impl Files {
     pub fn add(&mut self, path: PathBuf, text: Arc<str>) -> FileId {
         self.files.push((path, text));
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Notes that a file which an option names cannot be read.
+    pub(crate) fn add_unreadable(&mut self, path: PathBuf, reason: String) {
+        self.unreadable.push((path, reason));
+    }
+
+    /// A file that was read, by its path; otherwise why it was not.
+    pub(crate) fn find(&self, path: &Path) -> Result<(FileId, Arc<str>), String> {
+        if let Some(at) = self.files.iter().position(|(known, _)| known == path) {
+            let text = self.files.get(at).map(|(_, text)| Arc::clone(text)).unwrap_or_default();
+            return Ok((FileId(u32::try_from(at).unwrap_or(u32::MAX)), text));
+        }
+        let reason =
+            self.unreadable.iter().find(|(known, _)| known == path).map(|(_, reason)| reason.clone());
+        Err(reason.unwrap_or_else(|| "it was not read with the configuration".to_owned()))
     }
 
     /// The path of a file as it was given or included.

@@ -48,6 +48,7 @@ mod reader;
 mod repair;
 mod report;
 mod scan;
+mod scripts;
 mod section;
 mod sink_options;
 mod spec;
@@ -56,16 +57,18 @@ mod suggest;
 pub use check::check;
 pub use diagnostic::{Diagnostic, Diagnostics, FileId, Files, Severity, Span};
 pub use environment::{Environment, MapEnvironment, SystemEnvironment};
-pub use explain::{Explained, explain_markdown, explain_text};
-pub use json::{pointer_span, to_json};
+pub use explain::{Explained, ExplainedOption, explain_markdown, explain_options, explain_text};
+pub use json::{pointer_name_span, pointer_span, to_json};
 pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
-pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, PLUGIN_OPTIONS};
+pub use quantity::{QuantityError, parse_duration, parse_size};
+pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, LIMIT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
 pub use report::Report;
-pub use section::{Section, Value};
+pub use section::{Section, TextFile, Value};
 pub use sink_options::SINK_OPTIONS;
 pub use spec::{
-    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, SinkSpec, SourceSpec,
+    AgentSettings, AgentSpec, ComponentSpec, GroupMember, GroupSpec, PluginSpec, ScriptSpec, SinkSpec,
+    SourceSpec,
 };
 pub use suggest::closest;

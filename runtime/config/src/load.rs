@@ -17,7 +17,7 @@ use crate::{
     environment::{Environment, plain},
     expand::{Expander, shown},
     node::{Node, Scalar},
-    reader,
+    reader, scripts,
     spec::AgentSpec,
 };
 
@@ -88,7 +88,8 @@ impl<'a> Loader<'a> {
     }
 
     fn finish(self) -> (AgentSpec, Diagnostics) {
-        let Self { files, nodes, mut found, is_whole, .. } = self;
+        let Self { mut files, nodes, mut found, is_whole, environment, .. } = self;
+        scripts::read(&nodes, &mut files, environment);
         let mut spec = AgentSpec { files, ..AgentSpec::default() };
         if is_whole {
             reader::read(&nodes, &mut spec, &mut found);

@@ -69,6 +69,9 @@ pub enum OptionKind {
     Choice(&'static [&'static str]),
     /// A path; a relative one starts at the folder of the file that names it.
     Path,
+    /// A path to a text file that is a part of the configuration: it is read with it, watched with it, and a change
+    /// in it changes the component. Only the file of an interceptor `script` is read so far.
+    TextFile,
     /// A regular expression in the syntax of the `regex` crate, compiled while checking.
     Regex,
     /// An address to listen on or to connect to: `host:port`.

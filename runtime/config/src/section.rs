@@ -3,9 +3,12 @@
 //! Getters assert that the option is declared with that kind: a misspelt name is a mistake in our code, and
 //! the suite that builds every factory from its own table finds it.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use crate::{diagnostic::Span, node::Node, node::Scalar, node::Spanned};
+use crate::{
+    diagnostic::{FileId, Span},
+    node::{Node, Scalar, Spanned},
+};
 
 /// A checked value.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +27,8 @@ pub enum Value {
     Duration(Duration),
     /// A path, already joined to the folder of its file.
     Path(std::path::PathBuf),
+    /// A text file that was read with the configuration.
+    TextFile(TextFile),
     /// Several strings or addresses.
     Texts(Vec<Spanned<String>>),
     /// Several paths.
@@ -34,6 +39,17 @@ pub enum Value {
     Block(Box<Section>),
     /// Repeated groups of options.
     Blocks(Vec<Section>),
+}
+
+/// A text file that is a part of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextFile {
+    /// Where it is, joined to the folder of the file that names it.
+    pub path: std::path::PathBuf,
+    /// Its number among the files of the configuration: places in it can be told.
+    pub file: FileId,
+    /// What it holds.
+    pub text: Arc<str>,
 }
 
 /// The checked options of one component, defaults filled in.
@@ -175,6 +191,26 @@ impl Section {
     /// A path with a default or required.
     pub fn path(&self, option: &str) -> &Path {
         present(option, self.optional_path(option))
+    }
+
+    /// A text file that may be absent.
+    pub fn optional_text_file(&self, option: &str) -> Option<&TextFile> {
+        match self.find(option) {
+            Some(Value::TextFile(file)) => Some(file),
+            found => absent(option, found),
+        }
+    }
+
+    /// Whether the text files of two components of the same type hold the same.
+    pub fn same_text_files(&self, other: &Self) -> bool {
+        let texts = |section: &Self| {
+            let text = |value: &Spanned<Value>| match &value.value {
+                Value::TextFile(file) => Some(Arc::clone(&file.text)),
+                _ => None,
+            };
+            section.values.values().filter_map(text).collect::<Vec<_>>()
+        };
+        texts(self) == texts(other)
     }
 
     /// Several strings or addresses; none when absent.

@@ -3,11 +3,11 @@
 //! The spec knows the shape shared by all agents (which blocks there are, what every source and sink has);
 //! a component's own options stay a [`Node`] until the engine finds the component's factory and its table.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    diagnostic::Files,
-    node::{Node, Spanned},
+    diagnostic::{FileId, Files, Span},
+    node::{Node, Scalar, Spanned},
     section::Section,
 };
 
@@ -68,6 +68,34 @@ pub struct PluginSpec {
     pub grant: Option<Section>,
     /// The whole node.
     pub node: Node,
+    /// The script, where the plugin is an engine that runs one.
+    pub script: Option<ScriptSpec>,
+}
+
+/// A script that an engine runs in the place of a plugin of its own.
+#[derive(Debug, Clone)]
+pub struct ScriptSpec {
+    /// What it is called in errors: the path of its file.
+    pub name: String,
+    /// The script.
+    pub text: Arc<str>,
+    /// Its file, so that places in it can be told. None: it stands in the configuration itself.
+    pub file: Option<FileId>,
+    /// Where the configuration names it.
+    pub span: Span,
+}
+
+impl PluginSpec {
+    /// The public key that must have signed the file, if the operator names one.
+    pub fn key(&self) -> Option<Spanned<String>> {
+        let property = self.node.property("key").map(|property| &property.value);
+        let child = self.node.children_named("key").next().and_then(|child| child.arguments.first());
+        let key = property.or(child)?;
+        match &key.value {
+            Scalar::Text(text) => Some(Spanned::new(text.clone(), key.span)),
+            _ => None,
+        }
+    }
 }
 
 /// A component with options of its own.

@@ -205,6 +205,7 @@ fn plugin(name: &str, path: &Path, node: &millrace_config::Node) -> PluginSpec {
         log_lines_max: 100,
         grant: None,
         node: node.clone(),
+        script: None,
     }
 }
 

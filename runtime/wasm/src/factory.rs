@@ -3,7 +3,7 @@
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
-use crate::{interceptor::OnFault, role::Role, source::PollLimits};
+use crate::{interceptor::OnFault, role::Role, script, source::PollLimits};
 
 /// Options that the host reads itself; the plugin does not get them.
 pub(crate) fn own_options(role: Role) -> &'static [&'static str] {
@@ -40,16 +40,15 @@ const POLL: &[OptionSpec] = &[
     ),
 ];
 
-const OPTIONS: &[OptionSpec] = &[
-    PLUGIN,
-    OptionSpec::with_default(
-        "on-fault",
-        OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
-        "dead-letter",
-        "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
-         every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
-    ),
-];
+const OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT];
+
+pub(crate) const ON_FAULT: OptionSpec = OptionSpec::with_default(
+    "on-fault",
+    OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
+    "dead-letter",
+    "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
+     every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
+);
 
 const INTERCEPTOR: InterceptorFactory = InterceptorFactory {
     name: "wasm",
@@ -80,7 +79,7 @@ const SINK: SinkFactory = SinkFactory {
 
 /// The interceptor types of this crate.
 pub fn interceptors() -> Vec<InterceptorFactory> {
-    vec![INTERCEPTOR]
+    vec![INTERCEPTOR, script::FACTORY]
 }
 
 /// The source types of this crate.

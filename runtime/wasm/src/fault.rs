@@ -24,6 +24,10 @@ pub(crate) fn fault(store: &Store<GuestState>, error: &wasmtime::Error, time: Du
         _ => (FaultKind::Trap, error.root_cause().to_string().replacen("wasm trap: ", "", 1)),
     };
     if let (FaultKind::Trap, Some(said)) = (kind, state.last_error()) {
+        if let Some(backtrace) = &state.log.last_backtrace {
+            // A guest that runs code of its own knows better than wasmtime where that code was.
+            return Fault { kind, reason: escaped(&said, 1024), backtrace: backtrace.clone() };
+        }
         reason = format!("{reason}; the plugin said: {said}");
     }
     Fault { kind, reason: escaped(&reason, 1024), backtrace: backtrace(error) }

@@ -38,6 +38,7 @@ pub(crate) struct PluginMetrics {
     pub(crate) dead_letters: Counter,
     pub(crate) log_lines_suppressed: Counter,
     pub(crate) metrics_refused: Counter,
+    pub(crate) metrics_undeclared: Counter,
     faults: [Counter; FaultKind::ALL.len()],
 }
 
@@ -60,6 +61,7 @@ pub(crate) struct PluginFamilies {
     dead_letters: Counters,
     log_lines_suppressed: Counters,
     metrics_refused: Counters,
+    metrics_undeclared: Counters,
     faults: Family<FaultLabels, Counter>,
     /// Uses of what was not granted.
     pub(crate) refused: RefusedFamily,
@@ -98,6 +100,10 @@ impl PluginFamilies {
             ),
             log_lines_suppressed: counters("plugin_log_lines_suppressed", "Log lines over a plugin's quota"),
             metrics_refused: counters("plugin_metrics_refused", "Metric updates over a plugin's bounds"),
+            metrics_undeclared: counters(
+                "plugin_metrics_undeclared",
+                "Metric updates that a plugin's manifest does not declare",
+            ),
             faults,
             guests: GuestFamilies::register(metrics),
         }
@@ -116,6 +122,7 @@ impl PluginFamilies {
             dead_letters: self.dead_letters.get_or_create_owned(&labels),
             log_lines_suppressed: self.log_lines_suppressed.get_or_create_owned(&labels),
             metrics_refused: self.metrics_refused.get_or_create_owned(&labels),
+            metrics_undeclared: self.metrics_undeclared.get_or_create_owned(&labels),
             faults: FaultKind::ALL.map(|kind| {
                 self.faults.get_or_create_owned(&FaultLabels {
                     component: labels.component.clone(),

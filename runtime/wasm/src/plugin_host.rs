@@ -2,6 +2,7 @@
 //! list of everything that is wrong, each with its place.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
@@ -29,10 +30,13 @@ use crate::{
     inspect::{Inspection, inspect},
     instance::{Instance, StartError, Template, at_once},
     interceptor::WasmInterceptor,
+    manifest::with_limits,
     metrics::PluginFamilies,
+    minisig,
     origin::Origin,
     refusals::Refusals,
     role::Role,
+    schema, script,
     sink::WasmSink,
     source::WasmSource,
 };
@@ -104,7 +108,14 @@ impl WasmHost {
 
     /// Reads, checks and compiles; code that is in use already is shared.
     fn load(&self, plugin: &PluginSpec, role: Role, grants: &Grants) -> Result<Arc<LoadedPlugin>, HostError> {
-        let wasm = component::read(&plugin.path.value)?;
+        let wasm = match script::embedded_engine(plugin) {
+            Some(engine) => Cow::Borrowed(engine),
+            None => Cow::Owned(component::read(&plugin.path.value)?),
+        };
+        if let Some(key) = plugin.key() {
+            let signature = minisig::read_beside(&plugin.path.value).map_err(HostError::Signature)?;
+            minisig::verify_signature(&wasm, &signature, &key.value).map_err(HostError::Signature)?;
+        }
         let found = component::digest_of(&wasm);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
         // Code is shared, permission is not.
@@ -139,7 +150,16 @@ impl WasmHost {
     ) -> Result<Prepared, Diagnostics> {
         let grants = self.grants(plugin)?;
         let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
-        let node = section.node().without(factory::own_options(role));
+        let manifest = loaded.manifest.as_ref();
+        let plugin = &with_limits(plugin, manifest)?;
+        let node = section.node().without(match &plugin.script {
+            Some(_) => script::OWN_OPTIONS,
+            None => factory::own_options(role),
+        });
+        let config = match &plugin.script {
+            Some(_) => script::config(plugin, to_json(&node)).to_string(),
+            None => schema::options(plugin, manifest, &node)?,
+        };
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
         let refusals = Refusals::new(&cx.component, &plugin.name.value, families.refused.clone());
@@ -155,7 +175,7 @@ impl WasmHost {
             agent: cx.agent.to_string(),
             component: cx.component.to_string(),
             generation: cx.generation,
-            config: to_json(&node).to_string(),
+            config,
             lanes: plugin.instances_max.max(1),
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
@@ -167,7 +187,12 @@ impl WasmHost {
                 metrics: metrics.clone(),
                 window: Mutex::default(),
             }),
-            guest_metrics: GuestMetrics::new(&cx.component, families.guests.clone(), metrics.clone()),
+            guest_metrics: GuestMetrics::new(
+                &cx.component,
+                families.guests.clone(),
+                metrics.clone(),
+                manifest.map(|manifest| manifest.metrics.clone()).unwrap_or_default(),
+            ),
             metrics,
             capabilities: Arc::new(capabilities),
             plugin: Arc::clone(&loaded),
@@ -177,7 +202,7 @@ impl WasmHost {
         let origin = Origin {
             component: cx.component.clone(),
             plugin: ByteString::from(plugin.name.value.as_str()),
-            digest: ByteString::from(loaded.digest.as_str()),
+            digest: script::digest(plugin).unwrap_or_else(|| loaded.digest.clone()).into(),
             generation: cx.generation.to_string().into(),
         };
         Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })
@@ -299,6 +324,12 @@ impl PluginHost for WasmHost {
             found.extend(grants.unused(&plugin.name.value, &names));
         }
         found
+    }
+
+    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
+        let path = &plugin.path.value;
+        let signature = plugin.key().map(|_| minisig::signature_path(path));
+        std::iter::once(path.clone()).chain(signature).collect()
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]

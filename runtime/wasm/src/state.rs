@@ -45,6 +45,7 @@ impl GuestState {
     /// Forgets what the last call said.
     pub(crate) fn forget_errors(&mut self) {
         self.log.last_error = None;
+        self.log.last_backtrace = None;
         if let Some(wasi) = &self.wasi {
             wasi.forget_errors();
         }

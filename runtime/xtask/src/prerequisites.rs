@@ -11,22 +11,34 @@ use anyhow::{Result, bail};
 const PROGRAMS: [(&str, &[&str]); 4] =
     [("java", &["openjdk-17-jdk-headless"]), ("mvn", &["maven"]), ("node", &["nodejs"]), ("npm", &["npm"])];
 
+/// What compiles C for wasm32, for guests that hold some, with the packages that bring it.
+const C_PROGRAMS: [(&str, &[&str]); 2] = [("clang", &["clang"]), ("llvm-ar", &["llvm"])];
+
 /// Installs missing programs with apt-get; an error names them with the way to get them.
 pub fn install() -> Result<()> {
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).collect();
+    install_programs(&PROGRAMS, "test", "tests need")
+}
+
+/// The same for what compiles C for wasm32.
+pub fn install_c_compiler() -> Result<()> {
+    install_programs(&C_PROGRAMS, "guests", "guests with C in them need")
+}
+
+fn install_programs(programs: &[(&str, &[&str])], chore: &str, need: &str) -> Result<()> {
+    let missing: Vec<_> = programs.iter().filter(|(program, _)| !is_there(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().flat_map(|(_, packages)| packages.iter().copied()).collect();
     let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
-    eprintln!("test: installing {} for {}", packages.join(" "), names.join(", "));
+    eprintln!("{chore}: installing {} for {}", packages.join(" "), names.join(", "));
     let update = Command::new("apt-get").arg("update").stdout(Stdio::null()).status();
     let install =
         Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(&packages).status();
     let installed = [update, install].into_iter().all(|status| status.is_ok_and(|status| status.success()));
     if !installed || missing.iter().any(|(program, _)| !is_there(program)) {
         bail!(
-            "tests need {}; install them (on Debian, as root: apt-get install {})",
+            "{need} {}; install them (on Debian, as root: apt-get install {})",
             names.join(", "),
             packages.join(" ")
         );

@@ -323,6 +323,7 @@ pub(crate) fn example(option: &OptionSpec) -> String {
         OptionKind::Duration => format!("{name} \"30s\""),
         OptionKind::Choice(words) => format!("{name} \"{}\"", words.first().copied().unwrap_or_default()),
         OptionKind::Path | OptionKind::Paths => format!("{name} \"/path\""),
+        OptionKind::TextFile => format!("{name} \"file\""),
         OptionKind::Regex => format!("{name} #\"^…$\"#"),
         OptionKind::Address | OptionKind::Addresses => format!("{name} \"127.0.0.1:9600\""),
         OptionKind::Map => format!("{name} {{ key \"value\" }}"),

@@ -6,7 +6,7 @@ use crate::{
     expand::{is_expanded, shown_text},
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
-    section::Value,
+    section::{TextFile, Value},
     suggest,
 };
 
@@ -22,7 +22,7 @@ impl Checker<'_> {
             OptionKind::Choice(words) => self.choice(option, words, text, span),
             OptionKind::Regex => self.regex(option, text, span),
             OptionKind::Address | OptionKind::Addresses => self.address(option, text, span),
-            OptionKind::Path | OptionKind::Paths if text.is_empty() => {
+            OptionKind::Path | OptionKind::Paths | OptionKind::TextFile if text.is_empty() => {
                 let reason = format!("`{}` is an empty path", option.name);
                 self.report("config::invalid-value", span, reason, "names no file", None);
                 None
@@ -30,10 +30,23 @@ impl Checker<'_> {
             OptionKind::Path | OptionKind::Paths => {
                 Some(Value::Path(self.files.folder(span.file).join(text)))
             }
+            OptionKind::TextFile => self.text_file(option, text, span),
             OptionKind::Text | OptionKind::Texts | OptionKind::Map => Some(Value::Text(text.to_owned())),
             _ => {
                 let scalar = Spanned::new(Scalar::Text(text.to_owned()), span);
                 self.wrong_type(option, kind, &scalar)
+            }
+        }
+    }
+
+    fn text_file(&mut self, option: &OptionSpec, text: &str, span: Span) -> Option<Value> {
+        let path = self.files.folder(span.file).join(text);
+        match self.files.find(&path) {
+            Ok((file, text)) => Some(Value::TextFile(TextFile { path, file, text })),
+            Err(why) => {
+                let reason = format!("`{}`: cannot read {}: {why}", option.name, path.display());
+                self.report("config::unreadable", span, reason, "this file", None);
+                None
             }
         }
     }

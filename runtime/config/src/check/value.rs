@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::{Checker, Place};
 use crate::{
-    diagnostic::Span,
+    diagnostic::{FileId, Span},
     expand::{is_expanded, is_missing, shown},
     node::{Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     quantity::{self, QuantityError},
-    section::Value,
+    section::{TextFile, Value},
 };
 
 impl Checker<'_> {
@@ -254,7 +254,7 @@ pub(crate) fn expected(kind: OptionKind) -> &'static str {
         OptionKind::Size => "a size",
         OptionKind::Duration => "a time span",
         OptionKind::Choice(_) => "one of a few words",
-        OptionKind::Path | OptionKind::Paths => "a path",
+        OptionKind::Path | OptionKind::Paths | OptionKind::TextFile => "a path",
         OptionKind::Regex => "a regular expression",
         OptionKind::Address | OptionKind::Addresses => "an address",
         OptionKind::Plugin => "the name of a plugin",
@@ -326,6 +326,9 @@ pub(super) fn neutral(kind: OptionKind) -> Value {
         OptionKind::Size => Value::Size(0),
         OptionKind::Duration => Value::Duration(std::time::Duration::ZERO),
         OptionKind::Path => Value::Path(PathBuf::new()),
+        OptionKind::TextFile => {
+            Value::TextFile(TextFile { path: PathBuf::new(), file: FileId::default(), text: "".into() })
+        }
         OptionKind::Text | OptionKind::Choice(_) | OptionKind::Regex | OptionKind::Address => {
             Value::Text(String::new())
         }

@@ -144,6 +144,7 @@ fn pipeline_changes(old: &SourcePlan, new: &SourcePlan, changes: &mut Vec<Change
 pub(super) fn same_interceptor(old: &InterceptorPlan, new: &InterceptorPlan) -> bool {
     PluginVersion::same(old.plugin.as_ref(), new.plugin.as_ref())
         && old.component.same_meaning(&new.component)
+        && old.section.same_text_files(&new.section)
 }
 
 fn same_delivery(old: &DeliveryPlan, new: &DeliveryPlan) -> bool {

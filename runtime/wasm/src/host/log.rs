@@ -21,6 +21,9 @@ use crate::{
 /// Longest line that is written; the rest is cut.
 const LINE_BYTES_MAX: usize = 2048;
 
+/// Lines of a guest's own backtrace that are kept.
+const BACKTRACE_LINES_MAX: usize = 32;
+
 /// Fields of a line that are written.
 const FIELDS_MAX: usize = 16;
 
@@ -48,16 +51,20 @@ pub(crate) struct GuestLog {
     lane: u32,
     /// The last line of level `error`: what a panic said before it became a bare trap.
     pub(crate) last_error: Option<String>,
+    /// The field `backtrace` of that line: where a guest that runs code of its own was in it.
+    pub(crate) last_backtrace: Option<String>,
 }
 
 impl GuestLog {
     pub(crate) fn new(source: Arc<LogSource>, lane: u32) -> Self {
-        Self { source, lane, last_error: None }
+        Self { source, lane, last_error: None, last_backtrace: None }
     }
 
     fn emit(&mut self, level: Level, text: &str, fields: &[Header]) {
         if level == Level::Error {
             self.last_error = Some(escaped(text, LINE_BYTES_MAX));
+            let backtrace = fields.iter().find(|(name, _)| name == "backtrace");
+            self.last_backtrace = backtrace.map(|(_, text)| backtrace_of(text));
         }
         if !enabled(level) {
             return;
@@ -118,6 +125,12 @@ impl Window {
         }
         (allowed, suppressed)
     }
+}
+
+/// A guest's own list of functions, one a line.
+fn backtrace_of(text: &str) -> String {
+    let lines = text.lines().take(BACKTRACE_LINES_MAX).map(|line| escaped(line, 256));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn enabled(level: Level) -> bool {

@@ -175,6 +175,7 @@ fn the_digest_follows_the_content() {
         log_lines_max: 0,
         grant: None,
         node: millrace_config::parse_nodes("x", "p", &millrace_config::MapEnvironment::default()).0.remove(0),
+        script: None,
     };
     let first = rig.host.digest(&spec(&path)).unwrap();
     assert_eq!(rig.host.digest(&spec(&path)), Some(first.clone()));

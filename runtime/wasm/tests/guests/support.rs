@@ -36,7 +36,7 @@ pub fn guest(name: &str) -> PathBuf {
 }
 
 /// Stands still at one second after 1970.
-struct StillClock;
+pub struct StillClock;
 
 impl Clock for StillClock {
     fn now(&self) -> SystemTime {
@@ -72,6 +72,7 @@ fn plugin(setup: &Setup) -> (PluginSpec, Files) {
         log_lines_max: 100,
         grant: setup.grant.map(|_| grants),
         node: nodes[0].clone(),
+        script: None,
     };
     (plugin, files)
 }
@@ -122,6 +123,12 @@ impl Rig {
         let (plugin, _) = plugin(setup);
         let found = self.host.check_grants(&plugin, channels);
         found.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.reason)).collect()
+    }
+
+    /// A rig whose native code is in a folder that others share.
+    pub fn with_cache(cache: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self { host: Arc::new(WasmHost::new(cache.join("plugins"))), metrics: Metrics::default(), data }
     }
 
     pub fn build(&self, setup: &Setup) -> Result<Arc<dyn Interceptor>, Diagnostics> {
