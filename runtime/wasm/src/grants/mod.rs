@@ -18,10 +18,7 @@ use bytestring::ByteString;
 use hyper::header::{HeaderName, HeaderValue};
 use millrace_config::Span;
 
-pub(crate) use self::{
-    origin::{Origin, Scheme, Target, TargetHost},
-    wants::{Missing, Wants},
-};
+pub(crate) use self::origin::{Origin, Scheme, Target, TargetHost};
 
 /// The grants of one plugin.
 #[derive(Debug, Clone, Default)]
