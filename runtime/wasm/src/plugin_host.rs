@@ -321,8 +321,11 @@ impl PluginHost for WasmHost {
         }
         // A file that cannot be read or is no component is reported where it is loaded.
         let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
-        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+        if let Ok(names) = names {
             found.extend(grants.unused(&plugin.name.value, &names));
+            if let Ok(Some(manifest)) = imports::manifest(&names) {
+                found.extend(grants.compared(&plugin.name, &manifest.wants));
+            }
         }
         found
     }
