@@ -1,8 +1,10 @@
 //! Interceptors: what looks at events between source and channel.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{batch::Batch, error::InterceptorError};
+use crate::{batch::Batch, error::InterceptorError, state::StateStore};
 
 /// May drop, rewrite, split or divert events. Shared by all connections of a source.
 #[async_trait]
@@ -16,6 +18,11 @@ pub trait Interceptor: Send + Sync {
     /// # Cancel safety
     /// A dropped call has changed nothing that outlives the batch.
     async fn intercept(&self, batch: Batch) -> Result<Batch, InterceptorError>;
+
+    /// The state it works on, if it has one: the pipeline fills it with what a former run left.
+    fn state(&self) -> Option<Arc<StateStore>> {
+        None
+    }
 
     /// Called once, after the last batch, when a reload or a shutdown retires it.
     async fn close(&self) {}
