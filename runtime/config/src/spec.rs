@@ -58,8 +58,8 @@ pub struct PluginSpec {
     pub digest: Option<Spanned<String>>,
     /// Linear memory of one instance, in bytes.
     pub memory_bytes_max: u64,
-    /// Time of one call.
-    pub call_time_max: Duration,
+    /// Time of one call. None: what is usual for its kind.
+    pub call_time_max: Option<Duration>,
     /// Instances that may run at the same time.
     pub instances_max: u32,
     /// Lines of log per second.

@@ -13,6 +13,7 @@ use bytestring::ByteString;
 
 use crate::{
     dead_letter::Rejection,
+    delivery::Delivery,
     event::{Event, Headers},
     position::PositionUpdate,
     state::{StateStore, StateWrites},
@@ -30,6 +31,7 @@ pub struct Batch {
     /// What components wrote to their state for this batch.
     states: Vec<Arc<StateWrites>>,
     formed_at: Option<u64>,
+    delivery: Option<Delivery>,
 }
 
 /// An event that an interceptor sent somewhere else than the selector would.
@@ -177,7 +179,7 @@ impl Batch {
 
     fn over(range: Range<usize>, events: Arc<Vec<Event>>, size: OnceLock<usize>) -> Self {
         let (diverted, states) = (Vec::new(), Vec::new());
-        Self { events, range, size, diverted, position: None, states, formed_at: None }
+        Self { events, range, size, diverted, position: None, states, formed_at: None, delivery: None }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
@@ -245,6 +247,18 @@ impl Batch {
     /// Notes when the batch was formed, unless it is known already.
     pub fn note_formed_at(&mut self, unix_nanos: impl FnOnce() -> u64) {
         self.formed_at.get_or_insert_with(unix_nanos);
+    }
+
+    /// What a sink is told about this batch; None outside of a delivery, and for sinks that do not ask.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.delivery.as_ref()
+    }
+
+    /// Names the delivery of this batch.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
+        self
     }
 
     /// Events that go elsewhere.

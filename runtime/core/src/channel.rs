@@ -10,6 +10,7 @@ use millrace_config::Section;
 
 use crate::{
     batch::{Batch, BatchLimit},
+    delivery::Taken,
     error::ChannelError,
     position::Positions,
 };
@@ -104,6 +105,11 @@ pub trait TakeTransaction: Send {
     /// # Cancel safety
     /// A dropped call takes nothing.
     async fn take(&mut self, limit: BatchLimit) -> Result<Batch, ChannelError>;
+
+    /// Which rows it holds; None where the channel does not number its events, or nothing was taken.
+    fn taken(&self) -> Option<Taken> {
+        None
+    }
 
     /// Removes the taken events for good.
     ///

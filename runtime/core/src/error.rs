@@ -156,15 +156,36 @@ pub enum SinkError {
         /// What the destination said.
         reason: String,
     },
-    /// All rows but these were delivered; these never will be.
-    #[error("{} of the batch's events refused, the first: {}", refusals.len(), refusals.first().map_or("", |refusal| &refusal.reason))]
+    /// All rows but these were delivered.
+    #[error("{}", partial(refusals, again))]
     Partial {
-        /// The rows that go to the dead-letter channel, ascending.
+        /// The rows that never will be and go to the dead-letter channel, ascending.
         refusals: Vec<Refusal>,
+        /// The rows that may be delivered later and come again, without the others, ascending.
+        again: Vec<usize>,
+        /// At the earliest after this.
+        after: Option<Duration>,
     },
 }
 
+fn partial(refusals: &[Refusal], again: &[usize]) -> String {
+    let mut text = String::new();
+    if let Some(first) = refusals.first() {
+        text = format!("{} of the batch's events refused, the first: {}", refusals.len(), first.reason);
+    }
+    if !again.is_empty() {
+        let separator = if text.is_empty() { "" } else { "; " };
+        text.push_str(&format!("{separator}{} of the batch's events have to come again", again.len()));
+    }
+    text
+}
+
 impl SinkError {
+    /// Some rows refused for good, all others delivered.
+    pub fn refused(refusals: Vec<Refusal>) -> Self {
+        Self::Partial { refusals, again: Vec::new(), after: None }
+    }
+
     /// An error that may pass.
     pub fn retryable(reason: impl Into<String>) -> Self {
         Self::Retryable { reason: reason.into(), after: None }
@@ -178,8 +199,11 @@ impl SinkError {
     /// What to do about it.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Retryable { after, .. } => after.map_or(Retry::Backoff, Retry::After),
-            Self::Rejected { .. } | Self::Partial { .. } => Retry::Never,
+            Self::Partial { again, .. } if again.is_empty() => Retry::Never,
+            Self::Retryable { after, .. } | Self::Partial { after, .. } => {
+                after.map_or(Retry::Backoff, Retry::After)
+            }
+            Self::Rejected { .. } => Retry::Never,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct SourceFactory {
     pub summary: &'static str,
     /// Its options.
     pub options: &'static [OptionSpec],
+    /// Whether options that are not listed are let through: a plugin has its own.
+    pub open: bool,
     /// A `sources` entry that could be pasted.
     pub example: &'static str,
     /// Builds one.
@@ -108,6 +110,8 @@ pub struct SinkFactory {
     pub summary: &'static str,
     /// Its options, without [`millrace_config::SINK_OPTIONS`].
     pub options: &'static [OptionSpec],
+    /// Whether options that are not listed are let through: a plugin has its own.
+    pub open: bool,
     /// A `sinks` entry that could be pasted.
     pub example: &'static str,
     /// Builds one.

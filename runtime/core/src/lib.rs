@@ -21,6 +21,7 @@ mod channel;
 mod channel_processor;
 mod clock;
 mod dead_letter;
+mod delivery;
 mod error;
 mod event;
 mod factory;
@@ -42,6 +43,7 @@ pub use channel::{Channel, ChannelStats, PutTransaction, Reconfigured, TakeTrans
 pub use channel_processor::{ChannelProcessor, Pipeline, PipelineChannel, PipelineInterceptor};
 pub use clock::Clock;
 pub use dead_letter::{Rejection, dead_letter_event};
+pub use delivery::{Delivery, Taken};
 pub use error::{
     BoxError, ChannelError, InterceptorError, ProcessError, Refusal, Retry, SinkError, SourceError,
 };

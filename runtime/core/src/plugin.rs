@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section};
 
-use crate::{factory::BuildContext, interceptor::Interceptor};
+use crate::{factory::BuildContext, interceptor::Interceptor, sink::Sink, source::Source};
 
 /// Builds components out of plugins. Blocking: compiles where the cache misses.
 pub trait PluginHost: Send + Sync {
@@ -19,6 +19,28 @@ pub trait PluginHost: Send + Sync {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<Box<dyn Interceptor>, Diagnostics>;
+
+    /// A source, as above.
+    ///
+    /// # Errors
+    /// As above.
+    fn source(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Box<dyn Source>, Diagnostics>;
+
+    /// A sink, as above.
+    ///
+    /// # Errors
+    /// As above.
+    fn sink(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Box<dyn Sink>, Diagnostics>;
 
     /// What tells two versions of a plugin file apart: the digest of its content. None: unreadable.
     fn digest(&self, plugin: &PluginSpec) -> Option<String>;
@@ -39,11 +61,32 @@ impl PluginHost for NoPlugins {
         _section: &Section,
         _cx: &BuildContext,
     ) -> Result<Box<dyn Interceptor>, Diagnostics> {
-        Err(Diagnostic::error("plugin::unsupported", plugin.name.span, "this build has no plugin host")
-            .into())
+        Err(unsupported(plugin))
+    }
+
+    fn source(
+        &self,
+        plugin: &PluginSpec,
+        _section: &Section,
+        _cx: &BuildContext,
+    ) -> Result<Box<dyn Source>, Diagnostics> {
+        Err(unsupported(plugin))
+    }
+
+    fn sink(
+        &self,
+        plugin: &PluginSpec,
+        _section: &Section,
+        _cx: &BuildContext,
+    ) -> Result<Box<dyn Sink>, Diagnostics> {
+        Err(unsupported(plugin))
     }
 
     fn digest(&self, _plugin: &PluginSpec) -> Option<String> {
         None
     }
+}
+
+fn unsupported(plugin: &PluginSpec) -> Diagnostics {
+    Diagnostic::error("plugin::unsupported", plugin.name.span, "this build has no plugin host").into()
 }

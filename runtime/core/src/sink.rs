@@ -17,6 +17,12 @@ pub trait Sink: Send {
     /// A dropped call leaves the delivery in doubt: the same events come again.
     async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError>;
 
+    /// Whether it wants batches that name their delivery ([`Batch::delivery`]). Naming costs a small write per batch
+    /// where the channel is durable, so that a batch that comes again after a crash has the same name.
+    fn wants_deliveries_named(&self) -> bool {
+        false
+    }
+
     /// Work that is due although no batch came: rolling a file by time, closing an idle connection. Called when
     /// the channel was empty for a while (about once a second).
     ///

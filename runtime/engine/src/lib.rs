@@ -17,6 +17,7 @@
 mod agent;
 mod build;
 mod channels;
+mod delivery_ledger;
 mod plan;
 mod reload;
 mod sink_runner;

@@ -14,6 +14,8 @@ use millrace_core::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery_ledger::{Ledger, Note, Resumed};
+
 /// How often a sink without work may do what is due.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,8 @@ pub(crate) struct SinkRunner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: SinkMetrics,
     pub(crate) health: Health,
+    /// Where deliveries are named; None: the sink does not ask.
+    pub(crate) ledger: Option<Ledger>,
     /// Cancelled: finish the batch in hand, then close.
     pub(crate) stop: CancellationToken,
 }
@@ -93,11 +97,10 @@ impl SinkRunner {
 
     /// One batch, or one idle moment. `false`: the channel is closed or the runner shall stop.
     async fn turn(&self, sink: &mut dyn Sink) -> Result<bool, ChannelError> {
-        let mut transaction = self.channel.channel.begin_take().await?;
-        let batch = tokio::select! {
+        let (transaction, batch, mut note) = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(false),
-            batch = transaction.take(self.limit) => batch?,
+            taken = self.take() => taken?,
             () = tokio::time::sleep(IDLE_EVERY) => {
                 self.idle(sink).await;
                 return Ok(true);
@@ -106,13 +109,27 @@ impl SinkRunner {
         if batch.is_empty() {
             return Ok(false);
         }
-        match self.settle(sink, &batch).await {
+        match self.settle(sink, &batch, note.as_mut()).await {
             Settled::Commit => self.commit(transaction).await.map(|()| true),
             Settled::Stopped => {
                 transaction.rollback();
                 Ok(false)
             }
         }
+    }
+
+    /// A batch, with the name of its delivery where the sink asks for one.
+    async fn take(&self) -> Result<(Box<dyn TakeTransaction>, Batch, Option<Note>), ChannelError> {
+        let channel = &*self.channel.channel;
+        if let Some(ledger) = &self.ledger
+            && let Some(Resumed { transaction, batch, note }) = ledger.resume(channel).await?
+        {
+            return Ok((transaction, batch, Some(note)));
+        }
+        let mut transaction = channel.begin_take().await?;
+        let batch = transaction.take(self.limit).await?;
+        let note = self.ledger.as_ref().map(|_| Note::new(transaction.taken(), None));
+        Ok((transaction, batch, note))
     }
 
     async fn commit(&self, transaction: Box<dyn TakeTransaction>) -> Result<(), ChannelError> {
@@ -129,12 +146,18 @@ impl SinkRunner {
     }
 
     /// Delivers until the batch may be taken for good.
-    async fn settle(&self, sink: &mut dyn Sink, batch: &Batch) -> Settled {
+    async fn settle(&self, sink: &mut dyn Sink, whole: &Batch, mut note: Option<&mut Note>) -> Settled {
         let mut backoff = Backoff::new(self.retry.initial, self.retry.longest);
+        // What is still to be delivered of the batch.
+        let mut batch = whole.clone();
         loop {
-            let error = match sink.deliver(batch).await {
+            if let (Some(note), Some(ledger)) = (&mut note, &self.ledger) {
+                batch = note.named(whole);
+                ledger.write(note).await;
+            }
+            let error = match sink.deliver(&batch).await {
                 Ok(()) => {
-                    self.delivered(batch, 0);
+                    self.delivered(&batch, 0);
                     return Settled::Commit;
                 }
                 Err(error) => error,
@@ -144,18 +167,24 @@ impl SinkRunner {
             let attempts = u64::from(backoff.failures()) + 1;
             let exhausted = self.retry.attempts_max.is_some_and(|max| attempts >= max);
             match (error.retry(), error) {
-                (Retry::Never, SinkError::Partial { refusals }) => {
-                    return self.reject(batch, refusals).await;
+                (_, SinkError::Partial { refusals, again, .. }) if again.is_empty() => {
+                    return self.reject(&batch, refusals, 0).await;
                 }
-                (Retry::Never, error) => return self.reject_all(batch, &error.to_string()).await,
+                (Retry::Never, error) => return self.reject_all(&batch, &error.to_string()).await,
                 (_, error) if exhausted => {
                     return self
-                        .reject_all(batch, &format!("gave up after {attempts} attempts: {error}"))
+                        .reject_all(&batch, &format!("gave up after {attempts} attempts: {error}"))
                         .await;
                 }
                 (retry, error) => {
                     if backoff.failures() == 0 {
                         tracing::warn!(sink = %self.name, events = batch.len(), %error, "delivery failed, trying again");
+                    }
+                    if let SinkError::Partial { refusals, again, .. } = error {
+                        match self.rest(whole, &batch, refusals, &again, note.as_deref_mut()).await {
+                            Some(rest) => batch = rest,
+                            None => return Settled::Stopped,
+                        }
                     }
                     let pause = backoff.failed();
                     let pause = if let Retry::After(least) = retry { pause.max(least) } else { pause };
@@ -168,6 +197,33 @@ impl SinkRunner {
         }
     }
 
+    /// Some rows are delivered, some are refused for good, and these come `again`, under another name: the rest of the
+    /// batch. None: stopped.
+    async fn rest(
+        &self,
+        whole: &Batch,
+        batch: &Batch,
+        refusals: Vec<Refusal>,
+        again: &[usize],
+        note: Option<&mut Note>,
+    ) -> Option<Batch> {
+        if refusals.is_empty() {
+            self.delivered(batch, again.len());
+        } else if matches!(self.reject(batch, refusals, again.len()).await, Settled::Stopped) {
+            return None;
+        }
+        let rest = Batch::new(again.iter().filter_map(|row| batch.events().get(*row).cloned()).collect());
+        if let Some(note) = note {
+            let before = note.rows.take();
+            let row_of = |row: &usize| match &before {
+                Some(rows) => rows.get(*row).copied(),
+                None => u32::try_from(*row).ok().filter(|row| (*row as usize) < whole.len()),
+            };
+            *note = note.renamed(again.iter().filter_map(row_of).collect());
+        }
+        Some(rest)
+    }
+
     fn delivered(&self, batch: &Batch, rejected: usize) {
         self.metrics.events_delivered.inc_by(batch.len().saturating_sub(rejected) as u64);
         self.metrics.bytes_delivered.inc_by(batch.size() as u64);
@@ -176,11 +232,12 @@ impl SinkRunner {
 
     async fn reject_all(&self, batch: &Batch, reason: &str) -> Settled {
         let refusals = (0..batch.len()).map(|row| Refusal { row, reason: reason.to_owned() }).collect();
-        self.reject(batch, refusals).await
+        self.reject(batch, refusals, 0).await
     }
 
-    /// Puts refused rows into the dead-letter channel, however long that takes.
-    async fn reject(&self, batch: &Batch, refusals: Vec<Refusal>) -> Settled {
+    /// Puts refused rows into the dead-letter channel, however long that takes; so many others are still to be
+    /// delivered.
+    async fn reject(&self, batch: &Batch, refusals: Vec<Refusal>, left: usize) -> Settled {
         let now = self.clock.unix_millis();
         let letters: Vec<Event> = refusals
             .iter()
@@ -210,7 +267,7 @@ impl SinkRunner {
         let reason = refusals.first().map_or("", |refusal| &refusal.reason);
         tracing::warn!(sink = %self.name, events = count, reason, "events sent to the dead-letter channel");
         self.metrics.events_rejected.inc_by(count as u64);
-        self.delivered(batch, count);
+        self.delivered(batch, count + left);
         Settled::Commit
     }
 

@@ -211,7 +211,7 @@ fn interceptor(kept: &crate::agent::KeptInterceptor) -> InterceptorStatus {
         name: kept.plan.name.clone(),
         kind: kept.plan.component.kind.value.clone(),
         generation: kept.generation,
-        digest: kept.plan.plugin.as_ref().and_then(|(_, digest)| digest.clone()),
+        digest: kept.plan.plugin.as_ref().and_then(|plugin| plugin.digest.clone()),
     }
 }
 

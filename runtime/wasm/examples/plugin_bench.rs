@@ -200,7 +200,7 @@ fn plugin(name: &str, path: &Path, node: &millrace_config::Node) -> PluginSpec {
         path: Spanned::new(path.to_owned(), Span::default()),
         digest: None,
         memory_bytes_max: 64 << 20,
-        call_time_max: Duration::from_millis(100),
+        call_time_max: Some(Duration::from_millis(100)),
         instances_max: 2,
         log_lines_max: 100,
         grant: None,

@@ -15,6 +15,13 @@ pub(crate) mod interface {
     pub(crate) const METRICS: &str = "millrace:plugin/metrics@0.1.0";
     pub(crate) const LIFECYCLE: &str = "millrace:plugin/lifecycle@0.1.0";
     pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor@0.1.0";
+    pub(crate) const SOURCE: &str = "millrace:plugin/source@0.1.0";
+    pub(crate) const SINK: &str = "millrace:plugin/sink@0.1.0";
+    pub(crate) const CODEC: &str = "millrace:plugin/codec@0.1.0";
+    pub(crate) const HANDOVER: &str = "millrace:plugin/handover@0.1.0";
+    pub(crate) const CLOCK: &str = "millrace:plugin/clock@0.1.0";
+    pub(crate) const STATE: &str = "millrace:plugin/state@0.1.0";
+    pub(crate) const HTTP: &str = "millrace:plugin/http@0.1.0";
 }
 
 /// Stands for the batch of the call under way; it lives in the store, so the handle carries nothing.
@@ -165,8 +172,111 @@ pub(crate) struct Issue {
     pub(crate) reason: String,
 }
 
-pub(crate) type InterceptParams = (wasmtime::component::Resource<LentBatch>,);
-pub(crate) type InterceptResults = (Result<Vec<Edit>, Failure>,);
+/// What an instance leaves to the next generation.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Snapshot {
+    pub(crate) schema: String,
+    pub(crate) version: u32,
+    pub(crate) data: Bytes,
+}
+
+/// When a source wants to be asked again.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Pace {
+    /// At once.
+    #[component(name = "now")]
+    Now,
+    /// Not before this many milliseconds.
+    #[component(name = "after")]
+    After(u32),
+    /// Never.
+    #[component(name = "end")]
+    End,
+}
+
+/// One answer of a source.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Polled {
+    pub(crate) events: PackedEvents,
+    pub(crate) position: Option<Bytes>,
+    pub(crate) pace: Pace,
+}
+
+/// Which batch a sink gets; the guest's `sink.delivery`.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct DeliveryNote {
+    pub(crate) id: String,
+    pub(crate) attempt: u32,
+}
+
+/// A row that a sink did not take.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct RowRefusal {
+    pub(crate) row: u32,
+    pub(crate) failure: Failure,
+}
+
+/// How far a sink got.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Outcome {
+    #[component(name = "delivered")]
+    Delivered,
+    #[component(name = "partial")]
+    Partial(Vec<RowRefusal>),
+}
+
+/// A frame that a codec could not decode.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct FrameRefusal {
+    pub(crate) frame: u32,
+    pub(crate) failure: Failure,
+}
+
+/// The events of many frames.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Decoded {
+    pub(crate) events: PackedEvents,
+    pub(crate) counts: Vec<u32>,
+    pub(crate) refused: Vec<FrameRefusal>,
+}
+
+/// The frames at the beginning of a piece of a stream.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Cut {
+    pub(crate) ends: Vec<u32>,
+    pub(crate) wanted: u32,
+}
+
+type Lent = wasmtime::component::Resource<LentBatch>;
+
 pub(crate) type ConfigureParams = (String, Identity);
 pub(crate) type ConfigureResults = (Result<(), Vec<Issue>>,);
 pub(crate) type StopParams = (u32,);
+pub(crate) type InterceptParams = (Lent,);
+pub(crate) type InterceptResults = (Result<Vec<Edit>, Failure>,);
+pub(crate) type SaveResults = (Result<Snapshot, String>,);
+pub(crate) type RestoreParams = (Snapshot,);
+pub(crate) type RestoreResults = (Result<(), String>,);
+pub(crate) type OpenParams = (Option<Bytes>,);
+pub(crate) type PollParams = (u32, u32);
+pub(crate) type PollResults = (Result<Polled, Failure>,);
+pub(crate) type CommittedParams = (Bytes,);
+pub(crate) type DeliverParams = (Lent, DeliveryNote);
+pub(crate) type DeliverResults = (Result<Outcome, Failure>,);
+pub(crate) type FrameParams = (Bytes, bool);
+pub(crate) type FrameResults = (Result<Cut, Failure>,);
+pub(crate) type DecodeParams = (Packed,);
+pub(crate) type DecodeResults = (Result<Decoded, Failure>,);
+pub(crate) type EncodeParams = (Lent,);
+pub(crate) type EncodeResults = (Result<Packed, Failure>,);
+/// Of functions that only succeed or fail: `open`, `committed`.
+pub(crate) type DoneResults = (Result<(), Failure>,);

@@ -5,16 +5,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem};
+use wasmtime::component::{InstancePre, Linker};
 
 use crate::{
-    bindings::{ConfigureParams, ConfigureResults, InterceptParams, InterceptResults, StopParams, interface},
     cache::{CodeCache, Origin, digest},
     engine::PluginEngine,
     error::HostError,
     host,
     imports::{self, Names},
-    signature,
+    role::{self, Exports, Role},
     state::GuestState,
 };
 
@@ -29,14 +28,9 @@ pub(crate) struct LoadedPlugin {
     pub(crate) pre: InstancePre<GuestState>,
     pub(crate) exports: Exports,
     pub(crate) origin: Origin,
-}
-
-/// Where the functions of an interceptor are.
-#[derive(Clone)]
-pub(crate) struct Exports {
-    pub(crate) configure: ComponentExportIndex,
-    pub(crate) stop: ComponentExportIndex,
-    pub(crate) intercept: ComponentExportIndex,
+    /// Whether its calls may wait for something outside: they run on a stack of their own then, so that the thread is
+    /// free meanwhile. Costs 200 to 500 ns per call, so plugins that cannot wait do without.
+    pub(crate) waits: bool,
 }
 
 /// Reads a plugin file within the limit.
@@ -63,12 +57,13 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", digest(bytes))
 }
 
-/// Takes a file's content to something that can be instantiated.
+/// Takes a file's content to something that can be instantiated in this role.
 pub(crate) fn load(
     engine: &Arc<PluginEngine>,
     cache: &CodeCache,
     wasm: &[u8],
     expected_digest: Option<&str>,
+    role: Role,
 ) -> Result<LoadedPlugin, HostError> {
     check_size(wasm.len() as u64)?;
     let found = digest(wasm);
@@ -80,33 +75,17 @@ pub(crate) fn load(
     }
     let names = imports::names(wasm)?;
     imports::check(&names)?;
-    check_roles(&names)?;
+    role::check_names(&names, role)?;
+    let waits = imports::may_wait(&names);
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
-    let linked = host::add_to_linker(&mut linker).and_then(|()| host::add_wasi(&mut linker, &component));
+    let linked =
+        host::add_to_linker(&mut linker, waits).and_then(|()| host::add_wasi(&mut linker, &component));
     linked.map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
-    let exports = check_exports(engine, &linker, &component, &names)?;
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest: format!("sha256:{found}"), pre, exports, origin })
-}
-
-/// Exports that an interceptor must have, before the compiler gets to see the file.
-fn check_roles(names: &Names) -> Result<(), HostError> {
-    for wanted in [interface::LIFECYCLE, interface::INTERCEPTOR] {
-        if names.export(wanted).is_some() {
-            continue;
-        }
-        let base = wanted.split('@').next().unwrap_or(wanted);
-        let similar = names.exports.iter().find(|name| name.split('@').next() == Some(base));
-        let found = match similar {
-            Some(other) => format!("{other}, a version this agent does not serve"),
-            None if names.exports.is_empty() => "no exports at all".to_owned(),
-            None => format!("only {}", names.exports.join(", ")),
-        };
-        let name = base.to_owned();
-        return Err(HostError::Export { name, expected: wanted.to_owned(), found });
-    }
-    Ok(())
+    let exports = role::check_exports(engine, &linker, &component, &names)?;
+    let digest = format!("sha256:{found}");
+    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, waits })
 }
 
 /// An import has the right name but another type.
@@ -121,48 +100,4 @@ fn mismatch(names: &Names, error: &wasmtime::Error) -> HostError {
         },
         None => HostError::Invalid(reason),
     }
-}
-
-fn check_exports(
-    engine: &PluginEngine,
-    linker: &Linker<GuestState>,
-    component: &Component,
-    names: &Names,
-) -> Result<Exports, HostError> {
-    let ty = linker
-        .substituted_component_type(component)
-        .map_err(|error| HostError::Invalid(format!("{error:#}")))?;
-    let find = |interface: &'static str, function: &'static str, expected: &'static str| {
-        let full = format!("{}.{function}", interface.split('@').next().unwrap_or(interface));
-        let wrong =
-            move |found: String| HostError::Export { name: full.clone(), expected: expected.into(), found };
-        let export = names.export(interface).unwrap_or(interface);
-        let item = ty.get_export(engine.wasmtime(), export).map(|item| item.ty);
-        let Some(ComponentItem::ComponentInstance(instance)) = item else {
-            return Err(wrong("no such interface".into()));
-        };
-        let item = instance.get_export(engine.wasmtime(), function).map(|item| item.ty);
-        let Some(ComponentItem::ComponentFunc(found)) = item else {
-            return Err(wrong("no such function".into()));
-        };
-        let index = component
-            .get_export_index(None, export)
-            .and_then(|instance| component.get_export_index(Some(&instance), function))
-            .ok_or_else(|| wrong("no such function".into()))?;
-        Ok((found, index, wrong))
-    };
-    let types = ty.instance_type();
-    let (function, configure, wrong) = find(interface::LIFECYCLE, "configure", signature::CONFIGURE)?;
-    if function.typecheck::<ConfigureParams, ConfigureResults>(&types).is_err() {
-        return Err(wrong(signature::render(&function)));
-    }
-    let (function, stop, wrong) = find(interface::LIFECYCLE, "stop", signature::STOP)?;
-    if function.typecheck::<StopParams, ()>(&types).is_err() {
-        return Err(wrong(signature::render(&function)));
-    }
-    let (function, intercept, wrong) = find(interface::INTERCEPTOR, "intercept", signature::INTERCEPT)?;
-    if function.typecheck::<InterceptParams, InterceptResults>(&types).is_err() {
-        return Err(wrong(signature::render(&function)));
-    }
-    Ok(Exports { configure, stop, intercept })
 }

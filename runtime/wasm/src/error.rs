@@ -73,10 +73,13 @@ pub(crate) enum FaultKind {
     Stack,
     /// Edits that break a rule.
     Edits,
+    /// Another answer that breaks a rule: rows out of range, a position that goes back, lists that do not add up.
+    Answer,
 }
 
 impl FaultKind {
-    pub(crate) const ALL: [Self; 5] = [Self::Trap, Self::Deadline, Self::Memory, Self::Stack, Self::Edits];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Trap, Self::Deadline, Self::Memory, Self::Stack, Self::Edits, Self::Answer];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -85,6 +88,7 @@ impl FaultKind {
             Self::Memory => "memory",
             Self::Stack => "stack",
             Self::Edits => "edits",
+            Self::Answer => "answer",
         }
     }
 }
@@ -97,6 +101,18 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
     /// The guest's functions, innermost first, one a line; empty where there is none.
     pub(crate) backtrace: String,
+}
+
+impl Fault {
+    /// A function that the role needs is not there; loading checks for it.
+    pub(crate) fn missing(function: &str) -> Self {
+        Self::host(format!("the plugin has no function {function}"))
+    }
+
+    /// Something that the host lacks.
+    pub(crate) fn host(reason: String) -> Self {
+        Self { kind: FaultKind::Trap, reason, backtrace: String::new() }
+    }
 }
 
 impl std::fmt::Display for Fault {

@@ -82,6 +82,11 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
     Ok(names)
 }
 
+/// Whether a component imports something that waits for the world outside.
+pub(crate) fn may_wait(names: &Names) -> bool {
+    names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
+}
+
 /// Refuses imports that are not offered: the first one in the file with the reason, the others by name.
 pub(crate) fn check(names: &Names) -> Result<(), HostError> {
     let mut refused = names.imports.iter().filter_map(|name| refusal(name));

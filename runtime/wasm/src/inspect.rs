@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    bindings::interface, cache::CodeCache, component, engine::PluginEngine, error::HostError, imports,
-};
+use crate::{cache::CodeCache, component, engine::PluginEngine, error::HostError, imports, role::Role};
 
 /// What there is to know about a plugin file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +42,9 @@ pub(crate) fn inspect(
 ) -> Result<Inspection, HostError> {
     component::check_size(wasm.len() as u64)?;
     let names = imports::names(wasm)?;
-    let problem = component::load(engine, cache, wasm, None).err().map(|error| error.to_string());
-    let role = names.export(interface::INTERCEPTOR).map(|_| "interceptor");
+    let role = Role::ALL.into_iter().find(|role| role.is_in(&names));
+    let problem = component::load(engine, cache, wasm, None, role.unwrap_or(Role::Interceptor));
+    let problem = problem.err().map(|error| error.to_string());
     let inspected = |name: &String| {
         let (refused, grant) = match imports::refusal(name) {
             Some(HostError::Import { reason, grant, .. }) => (Some(reason), grant),
@@ -58,7 +57,7 @@ pub(crate) fn inspect(
         bytes: wasm.len() as u64,
         imports: names.imports.iter().map(inspected).collect(),
         exports: names.exports,
-        role,
+        role: role.map(Role::name),
         manifest: names.manifest,
         problem,
     })

@@ -1,7 +1,11 @@
 //! One running guest: a store of its own, its deadline, its limits.
 //!
-//! After any error of a call the store is locked for good, so the instance must be thrown away; a fresh one takes
-//! microseconds.
+//! After any error of a call, and after a call that was cancelled, the store is locked for good, so the instance must
+//! be thrown away; a fresh one takes microseconds.
+//!
+//! There are two kinds. Guests that cannot wait are called directly: these futures are done when they are first
+//! polled, see [`at_once`]. Guests that may wait (`LoadedPlugin::waits`) run on a stack of their own; they give the
+//! thread back at every tick and while the host waits for them, and the whole call has a time limit.
 
 use std::{
     sync::Arc,
@@ -10,19 +14,20 @@ use std::{
 
 use millrace_core::Batch;
 use wasmtime::{
-    Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
-    component::{Resource, TypedFunc},
+    Store, StoreContextMut, Trap, UpdateDeadline,
+    component::{ComponentNamedList, Lift, Lower, Resource, TypedFunc},
 };
 
 use crate::{
     bindings::{
         ConfigureParams, ConfigureResults, Edit, Failure, Identity, InterceptParams, InterceptResults, Issue,
-        StopParams,
+        RestoreParams, RestoreResults, SaveResults, Snapshot, StopParams,
     },
     component::LoadedPlugin,
     engine::ticks,
-    error::{Fault, FaultKind},
-    host::{GuestLog, GuestMetrics, LogSource, escaped},
+    error::Fault,
+    fault::fault,
+    host::{GuestLog, GuestMetrics, LogSource},
     metrics::PluginMetrics,
     off_worker,
     state::{GuestState, Limits},
@@ -36,9 +41,6 @@ const LIFT_BYTES_MAX: usize = 128 << 20;
 
 /// Handles that a guest may hold; it is only ever lent one batch.
 const HANDLES_MAX: usize = 10_000;
-
-/// Longest list of functions in a dead letter.
-const BACKTRACE_BYTES_MAX: usize = 4096;
 
 /// Everything that instances of one component have in common.
 pub(crate) struct Template {
@@ -68,29 +70,33 @@ pub(crate) enum StartError {
 /// A running guest.
 pub(crate) struct Instance {
     store: Store<GuestState>,
-    intercept: TypedFunc<InterceptParams, InterceptResults>,
-    stop: TypedFunc<StopParams, ()>,
+    instance: wasmtime::component::Instance,
+    /// Called for every batch, so looked up once.
+    intercept: Option<TypedFunc<InterceptParams, InterceptResults>>,
     template: Arc<Template>,
     deadline_ticks: u64,
+    /// A call is under way, or was given up in the middle.
+    in_call: bool,
     calls: u64,
     last_call_nanos: u64,
     born: Instant,
 }
 
-/// What a call came to, besides the batch.
+/// What a call to an interceptor came to, besides the batch.
 pub(crate) type Answer = Result<Result<Vec<Edit>, Failure>, Fault>;
 
 impl Instance {
     /// Instantiates and configures.
-    pub(crate) fn start(template: &Arc<Template>, lane: u32) -> Result<Self, StartError> {
+    pub(crate) async fn start(template: &Arc<Template>, lane: u32) -> Result<Self, StartError> {
+        let plugin = &template.plugin;
         let state = GuestState {
             batch: None,
             limits: Limits::new(template.memory_bytes_max),
             log: GuestLog::new(Arc::clone(&template.log), lane),
             metrics: Arc::clone(&template.guest_metrics),
             ticks_left: 0,
+            waits: plugin.waits,
         };
-        let plugin = &template.plugin;
         let mut store = Store::new(plugin.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(deadline);
@@ -100,37 +106,20 @@ impl Instance {
         let time = template.call_time_max.max(CONFIGURE_TIME_MAX);
         set_deadline(&mut store, ticks(time));
         let running = plugin.engine.begin();
-        let identity = Identity {
-            agent: template.agent.clone(),
-            component: template.component.clone(),
-            lane,
-            lanes: template.lanes,
-            generation: template.generation,
-        };
-        let started = (|| {
-            let instance = plugin.pre.instantiate(&mut store)?;
-            let exports = &plugin.exports;
-            let configure = instance
-                .get_typed_func::<ConfigureParams, ConfigureResults>(&mut store, exports.configure)?;
-            let stop = instance.get_typed_func(&mut store, exports.stop)?;
-            let intercept = instance.get_typed_func(&mut store, exports.intercept)?;
-            let (answer,) = configure.call(&mut store, (template.config.clone(), identity))?;
-            Ok::<_, wasmtime::Error>((answer, stop, intercept))
-        })();
+        let started = configure(template, &mut store, lane).await;
         drop(running);
-        let (answer, stop, intercept) =
+        let (answer, instance, intercept) =
             started.map_err(|error| StartError::Fault(fault(&store, &error, time)))?;
         answer.map_err(StartError::Issues)?;
         template.metrics.instances.inc();
         template.metrics.instances_started.inc();
-        let deadline_ticks = ticks(template.call_time_max);
-        let template = Arc::clone(template);
         Ok(Self {
             store,
+            instance,
             intercept,
-            stop,
-            template,
-            deadline_ticks,
+            deadline_ticks: ticks(template.call_time_max),
+            template: Arc::clone(template),
+            in_call: false,
             calls: 0,
             last_call_nanos: 0,
             born: Instant::now(),
@@ -138,32 +127,102 @@ impl Instance {
     }
 
     /// Lends a batch for one call and takes it back. After an `Err` the instance must be dropped.
-    pub(crate) fn intercept(&mut self, batch: Batch) -> (Batch, Answer) {
-        let template = &self.template;
-        let events = batch.len() as u64;
+    pub(crate) async fn intercept(&mut self, batch: Batch) -> (Batch, Answer) {
+        let Some(intercept) = self.intercept else { return (batch, Err(Fault::missing("intercept"))) };
+        self.lend(intercept, (Resource::new_borrow(0),), batch).await
+    }
+
+    /// What it would leave to the next generation; None: it leaves nothing.
+    pub(crate) async fn save(&mut self) -> Option<Result<Result<Snapshot, String>, Fault>> {
+        let save = self.template.plugin.exports.handover?.save;
+        Some(match self.function::<(), SaveResults>(save) {
+            Ok(save) => self.call(save, ()).await,
+            Err(fault) => Err(fault),
+        })
+    }
+
+    /// Takes over what an older generation left; None: it takes nothing over.
+    pub(crate) async fn restore(&mut self, snapshot: Snapshot) -> Option<Result<Result<(), String>, Fault>> {
+        let restore = self.template.plugin.exports.handover?.restore;
+        Some(match self.function::<RestoreParams, RestoreResults>(restore) {
+            Ok(restore) => self.call(restore, (snapshot,)).await,
+            Err(fault) => Err(fault),
+        })
+    }
+
+    /// A function by its place.
+    pub(crate) fn function<Params, Results>(
+        &mut self,
+        index: wasmtime::component::ComponentExportIndex,
+    ) -> Result<TypedFunc<Params, Results>, Fault>
+    where
+        Params: ComponentNamedList + Lower,
+        Results: ComponentNamedList + Lift,
+    {
+        let found = self.instance.get_typed_func(&mut self.store, index);
+        found.map_err(|error| fault(&self.store, &error, Duration::ZERO))
+    }
+
+    /// A call with a batch lent to it.
+    pub(crate) async fn lend<Params, R>(
+        &mut self,
+        function: TypedFunc<Params, (R,)>,
+        params: Params,
+        batch: Batch,
+    ) -> (Batch, Result<R, Fault>)
+    where
+        Params: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        self.template.metrics.events_in.inc_by(batch.len() as u64);
+        self.store.data_mut().batch = Some(batch);
+        let answer = self.call(function, params).await;
+        // The batch is only ever taken here.
+        (self.store.data_mut().batch.take().unwrap_or_default(), answer)
+    }
+
+    /// One call within the time limit. After an `Err`, and after this future was dropped before its end, the instance
+    /// must be dropped.
+    pub(crate) async fn call<Params, R>(
+        &mut self,
+        function: TypedFunc<Params, (R,)>,
+        params: Params,
+    ) -> Result<R, Fault>
+    where
+        Params: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let template = Arc::clone(&self.template);
         self.calls += 1;
-        let state = self.store.data_mut();
-        state.batch = Some(batch);
-        state.log.last_error = None;
+        self.in_call = true;
+        self.store.data_mut().log.last_error = None;
         set_deadline(&mut self.store, self.deadline_ticks);
         let begun = Instant::now();
         let running = template.plugin.engine.begin();
-        let answer = self.intercept.call(&mut self.store, (Resource::new_borrow(0),));
+        let answer = if template.plugin.waits {
+            let call = function.call_async(&mut self.store, params);
+            match tokio::time::timeout(template.call_time_max, call).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Trap::Interrupt.into()),
+            }
+        } else {
+            function.call(&mut self.store, params)
+        };
         drop(running);
         let metrics = &template.metrics;
         self.last_call_nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         metrics.nanos.inc_by(self.last_call_nanos);
         metrics.calls.inc();
-        metrics.events_in.inc_by(events);
-        let state = self.store.data_mut();
-        metrics.memory_bytes.set(i64::try_from(state.limits.memory_bytes).unwrap_or(i64::MAX));
-        // The batch is only ever taken here.
-        let batch = state.batch.take().unwrap_or_default();
-        let answer = match answer {
-            Ok((answer,)) => Ok(answer),
+        metrics.memory_bytes.set(i64::try_from(self.memory_bytes()).unwrap_or(i64::MAX));
+        match answer {
+            Ok((answer,)) => {
+                self.in_call = false;
+                Ok(answer)
+            }
             Err(error) => Err(fault(&self.store, &error, template.call_time_max)),
-        };
-        (batch, answer)
+        }
     }
 
     pub(crate) fn last_call_nanos(&self) -> u64 {
@@ -178,23 +237,88 @@ impl Instance {
         self.born.elapsed()
     }
 
+    /// Whether its last call came to an end without a fault, so that there can be another one.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.in_call
+    }
+
     /// Its linear memory, which never shrinks.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.store.data().limits.memory_bytes
     }
 
     /// Ends it in an orderly way. What it does with the call, and whether it breaks, does not matter any more.
-    pub(crate) fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
+        if !self.is_whole() {
+            return;
+        }
         let time = self.template.call_time_max;
+        let deadline_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         set_deadline(&mut self.store, self.deadline_ticks);
         let running = self.template.plugin.engine.begin();
-        let deadline_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        if let Err(error) = self.stop.call(&mut self.store, (deadline_ms,)) {
+        let stop = self
+            .instance
+            .get_typed_func::<StopParams, ()>(&mut self.store, self.template.plugin.exports.stop);
+        let stopped = match stop {
+            Ok(stop) if self.template.plugin.waits => {
+                let call = stop.call_async(&mut self.store, (deadline_ms,));
+                tokio::time::timeout(time, call).await.unwrap_or_else(|_| Err(Trap::Interrupt.into()))
+            }
+            Ok(stop) => stop.call(&mut self.store, (deadline_ms,)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stopped {
             let fault = fault(&self.store, &error, time);
             tracing::warn!(target: "plugin", component = self.template.component, %fault, "plugin broke while it stopped");
         }
         drop(running);
     }
+
+    /// Ends it without anybody waiting for that.
+    pub(crate) fn retire(self) {
+        if !self.template.plugin.waits {
+            return at_once(self.stop());
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(self.stop());
+        }
+    }
+}
+
+/// Runs a future of guests that cannot wait: it is done when it is first polled.
+pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
+    pollster::block_on(future)
+}
+
+type Configured = (
+    Result<(), Vec<Issue>>,
+    wasmtime::component::Instance,
+    Option<TypedFunc<InterceptParams, InterceptResults>>,
+);
+
+async fn configure(
+    template: &Template,
+    store: &mut Store<GuestState>,
+    lane: u32,
+) -> wasmtime::Result<Configured> {
+    let LoadedPlugin { pre, exports, waits, .. } = &*template.plugin;
+    let identity = Identity {
+        agent: template.agent.clone(),
+        component: template.component.clone(),
+        lane,
+        lanes: template.lanes,
+        generation: template.generation,
+    };
+    let instance =
+        if *waits { pre.instantiate_async(&mut *store).await? } else { pre.instantiate(&mut *store)? };
+    let configure =
+        instance.get_typed_func::<ConfigureParams, ConfigureResults>(&mut *store, exports.configure)?;
+    let intercept =
+        exports.intercept.map(|intercept| instance.get_typed_func(&mut *store, intercept)).transpose()?;
+    let params = (template.config.clone(), identity);
+    let (answer,) =
+        if *waits { configure.call_async(store, params).await? } else { configure.call(store, params)? };
+    Ok((answer, instance, intercept))
 }
 
 impl Drop for Instance {
@@ -211,48 +335,15 @@ fn set_deadline(store: &mut Store<GuestState>, ticks: u64) {
 
 /// Called in the guest when the epoch has reached what was set.
 fn deadline(mut cx: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
-    let ticks = std::mem::take(&mut cx.data_mut().ticks_left);
-    if ticks == 0 {
+    let state = cx.data_mut();
+    if state.ticks_left == 0 {
         return Err(Trap::Interrupt.into());
     }
+    if state.waits {
+        state.ticks_left -= 1;
+        return Ok(UpdateDeadline::Yield(1));
+    }
+    let ticks = std::mem::take(&mut state.ticks_left);
     off_worker::leave();
     Ok(UpdateDeadline::Continue(ticks))
-}
-
-/// Says what an error of a call means. What the guest logged last as an error is added: it is the text of a panic.
-fn fault(store: &Store<GuestState>, error: &wasmtime::Error, time: Duration) -> Fault {
-    let state = store.data();
-    let (kind, mut reason) = match error.downcast_ref::<Trap>() {
-        _ if state.limits.memory_refused => (FaultKind::Memory, error.root_cause().to_string()),
-        Some(Trap::Interrupt) => (FaultKind::Deadline, format!("the call took longer than {time:?}")),
-        Some(Trap::StackOverflow) => (FaultKind::Stack, "the stack is used up".to_owned()),
-        // wasmtime begins with "wasm trap: " what is called a trap here already.
-        _ => (FaultKind::Trap, error.root_cause().to_string().replacen("wasm trap: ", "", 1)),
-    };
-    if let (FaultKind::Trap, Some(said)) = (kind, &state.log.last_error) {
-        reason = format!("{reason}; the plugin said: {said}");
-    }
-    Fault { kind, reason: escaped(&reason, 1024), backtrace: backtrace(error) }
-}
-
-/// The guest's functions, innermost first.
-fn backtrace(error: &wasmtime::Error) -> String {
-    let mut text = String::new();
-    for frame in error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default() {
-        let name = match frame.func_name() {
-            Some(name) => escaped(&format!("{:#}", rustc_demangle::demangle(name)), 256),
-            None => format!("function {}", frame.func_index()),
-        };
-        if text.len() + name.len() > BACKTRACE_BYTES_MAX {
-            break;
-        }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&name);
-        if let Some(offset) = frame.module_offset() {
-            text.push_str(&format!(" @ {offset:#x}"));
-        }
-    }
-    text
 }

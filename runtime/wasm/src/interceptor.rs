@@ -14,17 +14,19 @@ use std::{
 
 use async_trait::async_trait;
 use bytestring::ByteString;
-use millrace_core::{Batch, Clock, Destination, Interceptor, InterceptorError, Rejection};
+use millrace_core::{Batch, Clock, Destination, Interceptor, InterceptorError};
 
 use crate::{
     bindings::Failure,
     edits::{self, REASON_BYTES_MAX, Rules},
     error::{Fault, FaultKind},
     host::escaped,
-    instance::{Instance, StartError, Template},
-    lanes::{Lane, Lanes},
+    instance::{StartError, Template, at_once},
+    lanes::{Lane, Lanes, Recycling},
     off_worker::{self, Expected},
-    rescue::{Attempt, GaveUp, rescue},
+    origin::Origin,
+    plugin_host::Prepared,
+    rescue::{Next, Search},
 };
 
 /// Events in a row that may break the plugin alone before it counts as broken itself.
@@ -85,34 +87,37 @@ enum Problem {
     Later(Later),
 }
 
-/// What is written beside events that leave the flow here.
-pub(crate) struct Origin {
-    pub(crate) component: ByteString,
-    pub(crate) plugin: ByteString,
-    pub(crate) digest: ByteString,
-    pub(crate) generation: ByteString,
-}
-
 /// An interceptor that runs in a guest.
 pub(crate) struct WasmInterceptor {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) template: Arc<Template>,
-    pub(crate) lanes: Lanes,
-    pub(crate) origin: Origin,
-    pub(crate) channels: Vec<ByteString>,
-    pub(crate) on_fault: OnFault,
-    pub(crate) clock: Arc<dyn Clock>,
+struct Inner {
+    template: Arc<Template>,
+    lanes: Lanes,
+    origin: Origin,
+    channels: Vec<ByteString>,
+    on_fault: OnFault,
+    clock: Arc<dyn Clock>,
     /// Events that broke the plugin since a call last passed.
-    pub(crate) bad_in_a_row: AtomicUsize,
+    bad_in_a_row: AtomicUsize,
     /// What calls usually take.
-    pub(crate) usual_nanos: AtomicU64,
+    usual_nanos: AtomicU64,
 }
 
 impl WasmInterceptor {
-    pub(crate) fn new(inner: Inner) -> Self {
+    pub(crate) fn new(prepared: Prepared, on_fault: OnFault, clock: Arc<dyn Clock>) -> Self {
+        let Prepared { template, first, grants, origin, memory_bytes_max } = prepared;
+        let inner = Inner {
+            lanes: Lanes::new(Arc::clone(&template), first, Recycling::new(memory_bytes_max)),
+            template,
+            origin,
+            channels: grants.channels,
+            on_fault,
+            clock,
+            bad_in_a_row: 0.into(),
+            usual_nanos: 0.into(),
+        };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -127,8 +132,13 @@ impl Interceptor for WasmInterceptor {
         let Some(permit) = self.inner.lanes.acquire().await else {
             return Err(self.inner.held(batch, Later { held: Held::Stopped, after: None }));
         };
+        if self.inner.waits() {
+            let result = self.inner.process(batch).await;
+            drop(permit);
+            return result;
+        }
         off_worker::run(&self.inner, self.inner.expected(), move |inner| {
-            let result = inner.process(batch);
+            let result = at_once(inner.process(batch));
             drop(permit);
             result
         })
@@ -137,8 +147,15 @@ impl Interceptor for WasmInterceptor {
 
     async fn close(&self) {
         let instances = self.inner.lanes.close().await;
-        off_worker::run(&self.inner, Expected::Long, |_| instances.into_iter().for_each(Instance::stop))
-            .await;
+        let stop = async move {
+            for instance in instances {
+                instance.stop().await;
+            }
+        };
+        if self.inner.waits() {
+            return stop.await;
+        }
+        off_worker::run(&self.inner, Expected::Long, |_| at_once(stop)).await;
     }
 }
 
@@ -164,16 +181,22 @@ impl Inner {
         self.usual_nanos.store(usual - usual / 8 + nanos / 8, Ordering::Relaxed);
     }
 
-    /// Takes a batch through the plugin. Blocks for as long as the guest may run.
-    fn process(&self, batch: Batch) -> Result<Batch, InterceptorError> {
+    /// Whether calls may wait, see `LoadedPlugin::waits`; then nothing here blocks. Otherwise nothing here waits, and
+    /// everything blocks for as long as the guest may run.
+    fn waits(&self) -> bool {
+        self.template.plugin.waits
+    }
+
+    /// Takes a batch through the plugin.
+    async fn process(&self, batch: Batch) -> Result<Batch, InterceptorError> {
         let Some(mut lane) = self.lanes.take() else {
             return Err(self.held(batch, Later { held: Held::Stopped, after: None }));
         };
-        self.process_on(&mut lane, batch)
+        self.process_on(&mut lane, batch).await
     }
 
-    fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
-        let mut result = self.attempt(lane, batch);
+    async fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
+        let mut result = self.attempt(lane, batch).await;
         if let Err(unchanged) = &result
             && let Problem::Fault(fault) = &unchanged.problem
         {
@@ -181,7 +204,9 @@ impl Inner {
             let events = unchanged.batch.len();
             tracing::warn!(target: "plugin", %component, %plugin, %generation, events, %fault,
                 "plugin broke, trying again on a fresh instance");
-            result = result.or_else(|unchanged| self.attempt(lane, unchanged.batch));
+            if let Err(unchanged) = result {
+                result = self.attempt(lane, unchanged.batch).await;
+            }
         }
         let Unchanged { batch, problem } = match result {
             Ok(batch) => {
@@ -195,7 +220,7 @@ impl Inner {
             Problem::Fault(fault) if self.on_fault == OnFault::Hold => {
                 Err(self.held(batch, Later { held: Held::Broke(fault), after: None }))
             }
-            Problem::Fault(fault) => self.rescue(lane, batch, fault),
+            Problem::Fault(fault) => self.rescue(lane, batch, fault).await,
         }
     }
 
@@ -207,13 +232,13 @@ impl Inner {
     }
 
     /// One call, and once more on a fresh instance where the guest says that this one is broken.
-    fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, Box<Unchanged>> {
+    async fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, Box<Unchanged>> {
         let mut batch = batch;
         let mut given_up = None;
         for _ in 0..2 {
-            let (returned, answer) = match lane.instance(&self.template) {
+            let (returned, answer) = match lane.instance(&self.template).await {
                 Ok(instance) => {
-                    let answer = instance.intercept(batch);
+                    let answer = instance.intercept(batch).await;
                     self.took(instance.last_call_nanos());
                     answer
                 }
@@ -240,7 +265,7 @@ impl Inner {
             }
             return match edits::check(edits, &Rules { batch: &batch, channels: &self.channels }) {
                 Ok(changes) => {
-                    let batch = edits::apply(batch, changes, |reason| self.rejection(reason));
+                    let batch = edits::apply(batch, changes, |reason| self.origin.rejection(reason));
                     self.template.metrics.events_out.inc_by(batch.len() as u64);
                     Ok(batch)
                 }
@@ -262,27 +287,30 @@ impl Inner {
         Problem::Fault(fault)
     }
 
-    fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
-        // Many calls, perhaps each with its whole deadline.
-        off_worker::leave();
+    async fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
+        if !self.waits() {
+            // Many calls, perhaps each with its whole deadline.
+            off_worker::leave();
+        }
         let guard = self.on_fault != OnFault::DeadLetterAlways;
-        let mut passed = false;
-        let result = rescue(&batch, fault, guard, |part| match self.attempt(lane, part) {
-            Ok(part) => {
-                passed = true;
-                Ok(Attempt::Passed(part))
+        let mut search = Search::new(&batch, fault, guard);
+        let given_up = loop {
+            let part = match search.next() {
+                Next::Try { part, .. } => part,
+                Next::Done(rescued) => break Ok((rescued, search.has_passed())),
+                Next::Systematic(fault) => break Err(Later { held: Held::Systematic(fault), after: None }),
+            };
+            match self.attempt(lane, part).await {
+                Ok(part) => search.passed(part),
+                Err(unchanged) => match unchanged.problem {
+                    Problem::Fault(fault) => search.broke(fault),
+                    Problem::Later(later) => break Err(later),
+                },
             }
-            Err(unchanged) => match unchanged.problem {
-                Problem::Fault(fault) => Ok(Attempt::Broke(fault)),
-                Problem::Later(later) => Err(later),
-            },
-        });
-        let rescued = match result {
+        };
+        let (rescued, passed) = match given_up {
             Ok(rescued) => rescued,
-            Err(GaveUp::Failed(later)) => return Err(self.held(batch, later)),
-            Err(GaveUp::Systematic(fault)) => {
-                return Err(self.held(batch, Later { held: Held::Systematic(fault), after: None }));
-            }
+            Err(later) => return Err(self.held(batch, later)),
         };
         if passed {
             self.passed();
@@ -295,44 +323,33 @@ impl Inner {
             let held = Held::Systematic(fault.clone());
             return Err(self.held(batch, Later { held, after: None }));
         }
+        let bad: Vec<_> = rescued
+            .bad
+            .into_iter()
+            .filter_map(|(row, fault)| Some((batch.events().get(row)?.clone(), fault)))
+            .collect();
         let mut batch = batch.map_events(|_| rescued.events);
         for diverted in rescued.diverted {
             batch.divert(diverted.event, diverted.destination);
         }
-        for (event, fault) in rescued.bad {
+        for (event, fault) in bad {
             tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
                 generation = %self.origin.generation, digest = %self.origin.digest, %fault, "an event breaks the plugin, dead letter");
             self.template.metrics.dead_letters.inc();
-            batch.divert(event, Destination::DeadLetter(self.dead_letter(&fault)));
+            batch.divert(event, Destination::DeadLetter(self.origin.dead_letter(&fault)));
         }
         Ok(batch)
     }
 
     /// The guest refuses the batch as a whole.
     fn reject(&self, batch: Batch, reason: &str) -> Batch {
-        let rejection = self.rejection(escaped(reason, REASON_BYTES_MAX).into());
+        let rejection = self.origin.rejection(escaped(reason, REASON_BYTES_MAX).into());
         let events = batch.events().to_vec();
         let mut batch = batch.map_events(|_| Vec::new());
         for event in events {
             batch.divert(event, Destination::DeadLetter(rejection.clone()));
         }
         batch
-    }
-
-    /// A rejection that the guest asked for.
-    fn rejection(&self, reason: ByteString) -> Rejection {
-        let origin = &self.origin;
-        Rejection::new(origin.component.clone(), reason)
-            .detail("plugin", origin.plugin.clone())
-            .detail("digest", origin.digest.clone())
-            .detail("generation", origin.generation.clone())
-    }
-
-    /// A rejection because the event breaks the guest.
-    fn dead_letter(&self, fault: &Fault) -> Rejection {
-        self.rejection(fault.to_string().into())
-            .detail("fault", fault.kind.name())
-            .detail("backtrace", fault.backtrace.clone())
     }
 }
 

@@ -116,27 +116,41 @@ impl DerefMut for LaneGuard<'_> {
 impl Drop for LaneGuard<'_> {
     fn drop(&mut self) {
         let number = self.lane.number;
-        let mut instance = self.lane.instance.take();
-        if std::thread::panicking() {
-            // Nobody knows how far the call got.
-            instance = None;
-        }
+        // A call that panicked or was given up in the middle leaves an instance behind that cannot go on.
+        let mut instance = self.lane.instance.take().filter(Instance::is_whole);
         let due = instance.take_if(|instance| self.lanes.recycling.is_due(instance));
         self.lanes.free.lock().push(Lane { number, instance });
         if let Some(instance) = due {
-            instance.stop();
+            instance.retire();
         }
     }
 }
 
 impl Lane {
     /// The instance, started if there is none.
-    pub(crate) fn instance(&mut self, template: &Arc<Template>) -> Result<&mut Instance, StartError> {
+    pub(crate) async fn instance(&mut self, template: &Arc<Template>) -> Result<&mut Instance, StartError> {
         let instance = match self.instance.take() {
             Some(instance) => instance,
-            None => Instance::start(template, self.number)?,
+            None => Instance::start(template, self.number).await?,
         };
         Ok(self.instance.insert(instance))
+    }
+
+    /// A lane of its own for one instance.
+    pub(crate) fn with(instance: Instance) -> Self {
+        Self { number: 0, instance: Some(instance) }
+    }
+
+    /// Replaces the instance if it is old or large: the next call gets a fresh one.
+    pub(crate) fn recycle(&mut self, recycling: Recycling) {
+        if let Some(instance) = self.instance.take_if(|instance| recycling.is_due(instance)) {
+            instance.retire();
+        }
+    }
+
+    /// The instance, to end it.
+    pub(crate) fn take(&mut self) -> Option<Instance> {
+        self.instance.take()
     }
 
     /// Throws the instance away after a fault.

@@ -1,14 +1,14 @@
-//! The plugin host: WebAssembly components as interceptors, run by wasmtime.
+//! The plugin host: WebAssembly components as sources, interceptors and sinks, run by wasmtime.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `plugin_host`, `factory` | what the engine and the registry see |
-//! | `component`, `imports`, `signature`, `grants`, `inspect` | from a file to something checked |
+//! | `component`, `imports`, `role`, `signature`, `grants`, `inspect` | from a file to something checked |
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
-//! | `interceptor`, `rescue`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.
@@ -18,10 +18,12 @@
 mod bindings;
 mod cache;
 mod component;
+mod diagnostics;
 mod edits;
 mod engine;
 mod error;
 mod factory;
+mod fault;
 mod grants;
 mod host;
 mod imports;
@@ -31,13 +33,17 @@ mod interceptor;
 mod lanes;
 mod metrics;
 mod off_worker;
+mod origin;
 mod plugin_host;
 mod rescue;
+mod role;
 mod signature;
+mod sink;
+mod source;
 mod state;
 mod ticker;
 
 pub use error::HostError;
-pub use factory::factories;
+pub use factory::{interceptors, sinks, sources};
 pub use inspect::{InspectedImport, Inspection};
 pub use plugin_host::WasmHost;

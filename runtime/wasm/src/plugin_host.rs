@@ -5,32 +5,38 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span, pointer_span, to_json};
-use millrace_core::{BuildContext, Interceptor, PluginHost};
+use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, to_json};
+use millrace_core::{BuildContext, Interceptor, PluginHost, Sink, Source};
 use parking_lot::Mutex;
 
 use crate::{
-    bindings::Issue,
     cache::CodeCache,
     component::{self, LoadedPlugin},
+    diagnostics::{diagnostic, start_diagnostics},
     engine::PluginEngine,
-    error::HostError,
-    factory::{self, OWN_OPTIONS},
+    error::{Fault, HostError},
+    factory,
     grants::Grants,
-    host::{GuestMetrics, LogSource, escaped},
+    host::{GuestMetrics, LogSource},
     inspect::{Inspection, inspect},
-    instance::{Instance, StartError, Template},
-    interceptor::{Inner, Origin, WasmInterceptor},
-    lanes::{Lanes, Recycling},
+    instance::{Instance, StartError, Template, at_once},
+    interceptor::WasmInterceptor,
     metrics::PluginFamilies,
+    origin::Origin,
+    role::Role,
+    sink::WasmSink,
+    source::WasmSource,
 };
 
-/// Mistakes that one guest may report about its configuration.
-const ISSUES_MAX: usize = 50;
+/// Time of one call, where the operator does not say otherwise.
+const CALL_TIME: Duration = Duration::from_millis(100);
+
+/// The same for a call that may wait for the world outside.
+const WAITING_CALL_TIME: Duration = Duration::from_secs(30);
 
 /// Runs plugins with wasmtime. The engine is made when the first plugin is loaded, so an agent without plugins
 /// does not pay for one.
@@ -75,15 +81,18 @@ impl WasmHost {
     }
 
     /// Reads, checks and compiles; code that is in use already is shared.
-    fn load(&self, plugin: &PluginSpec) -> Result<Arc<LoadedPlugin>, HostError> {
+    fn load(&self, plugin: &PluginSpec, role: Role) -> Result<Arc<LoadedPlugin>, HostError> {
         let wasm = component::read(&plugin.path.value)?;
         let found = component::digest_of(&wasm);
         let shared = self.loaded.lock().get(&found).and_then(Weak::upgrade);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
-        if let Some(shared) = shared.filter(|shared| pinned.is_none_or(|pinned| pinned == shared.digest)) {
+        let fits = |shared: &Arc<LoadedPlugin>| {
+            pinned.is_none_or(|pinned| pinned == shared.digest) && shared.exports.has(role)
+        };
+        if let Some(shared) = shared.filter(fits) {
             return Ok(shared);
         }
-        let loaded = Arc::new(component::load(&self.engine()?, &self.cache, &wasm, pinned)?);
+        let loaded = Arc::new(component::load(&self.engine()?, &self.cache, &wasm, pinned, role)?);
         let mut all = self.loaded.lock();
         all.retain(|_, plugin| plugin.strong_count() > 0);
         all.insert(found, Arc::downgrade(&loaded));
@@ -91,17 +100,20 @@ impl WasmHost {
         Ok(loaded)
     }
 
-    fn build(
+    /// Takes a plugin to its first instance, which has accepted its configuration.
+    fn prepare(
         &self,
         plugin: &PluginSpec,
         section: &Section,
         cx: &BuildContext,
-    ) -> Result<WasmInterceptor, Diagnostics> {
+        role: Role,
+    ) -> Result<Prepared, Diagnostics> {
         let grants = Grants::read(plugin.grant.as_ref())?;
-        let loaded = self.load(plugin).map_err(|error| diagnostic(&error, plugin))?;
-        let node = section.node().without(OWN_OPTIONS);
+        let loaded = self.load(plugin, role).map_err(|error| diagnostic(&error, plugin, role))?;
+        let node = section.node().without(factory::own_options(role));
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
+        let usual = if loaded.waits { WAITING_CALL_TIME } else { CALL_TIME };
         let template = Arc::new(Template {
             agent: cx.agent.to_string(),
             component: cx.component.to_string(),
@@ -109,7 +121,7 @@ impl WasmHost {
             config: to_json(&node).to_string(),
             lanes: plugin.instances_max.max(1),
             memory_bytes_max: plugin.memory_bytes_max,
-            call_time_max: plugin.call_time_max,
+            call_time_max: plugin.call_time_max.unwrap_or(usual),
             log: Arc::new(LogSource {
                 plugin: plugin.name.value.clone(),
                 component: cx.component.to_string(),
@@ -122,25 +134,58 @@ impl WasmHost {
             metrics,
             plugin: Arc::clone(&loaded),
         });
-        let first = Instance::start(&template, 0)
-            .map_err(|error| start_diagnostics(error, plugin, section, &node))?;
-        let recycling = Recycling::new(plugin.memory_bytes_max);
+        let first =
+            start_blocking(&template).map_err(|error| start_diagnostics(error, plugin, section, &node))?;
         let origin = Origin {
             component: cx.component.clone(),
             plugin: ByteString::from(plugin.name.value.as_str()),
             digest: ByteString::from(loaded.digest.as_str()),
             generation: cx.generation.to_string().into(),
         };
-        Ok(WasmInterceptor::new(Inner {
-            lanes: Lanes::new(Arc::clone(&template), first, recycling),
-            template,
-            origin,
-            channels: grants.channels,
-            on_fault: factory::on_fault(section),
-            clock: Arc::clone(&cx.clock),
-            bad_in_a_row: 0.into(),
-            usual_nanos: 0.into(),
-        }))
+        Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })
+    }
+
+    /// Does `work` on a thread of its own: the caller may be a worker of the runtime, and a compiler that panics on a
+    /// hostile file must not take the agent with it.
+    fn apart<T: Send>(
+        plugin: &PluginSpec,
+        work: impl FnOnce() -> Result<T, Diagnostics> + Send,
+    ) -> Result<T, Diagnostics> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("plugin-load".into());
+            match thread.spawn_scoped(scope, work) {
+                Ok(handle) => handle.join().unwrap_or_else(|_| {
+                    let reason = "the plugin's code cannot be compiled: the compiler gave up";
+                    Err(Diagnostic::error("plugin::invalid", plugin.path.span, reason).into())
+                }),
+                Err(error) => {
+                    let reason = format!("no thread to load the plugin: {error}");
+                    Err(Diagnostic::error("plugin::engine", plugin.name.span, reason).into())
+                }
+            }
+        })
+    }
+}
+
+/// A plugin whose first instance runs.
+pub(crate) struct Prepared {
+    pub(crate) template: Arc<Template>,
+    pub(crate) first: Instance,
+    pub(crate) grants: Grants,
+    pub(crate) origin: Origin,
+    pub(crate) memory_bytes_max: u64,
+}
+
+/// Starts an instance from a thread that belongs to no runtime. `configure` has nothing to wait for, but a guest that
+/// may wait needs a runtime to give its thread back to.
+fn start_blocking(template: &Arc<Template>) -> Result<Instance, StartError> {
+    if !template.plugin.waits {
+        return at_once(Instance::start(template, 0));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(Instance::start(template, 0)),
+        Err(error) => Err(StartError::Fault(Fault::host(format!("no runtime for the plugin: {error}")))),
     }
 }
 
@@ -151,22 +196,28 @@ impl PluginHost for WasmHost {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<Box<dyn Interceptor>, Diagnostics> {
-        // A thread of its own: the caller may be a worker of the runtime, and a compiler that panics on a hostile
-        // file must not take the agent with it.
-        let built = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("plugin-load".into());
-            match thread.spawn_scoped(scope, || self.build(plugin, section, cx)) {
-                Ok(handle) => handle.join().unwrap_or_else(|_| {
-                    let reason = "the plugin's code cannot be compiled: the compiler gave up";
-                    Err(Diagnostic::error("plugin::invalid", plugin.path.span, reason).into())
-                }),
-                Err(error) => {
-                    let reason = format!("no thread to load the plugin: {error}");
-                    Err(Diagnostic::error("plugin::engine", plugin.name.span, reason).into())
-                }
-            }
-        });
-        built.map(|interceptor| Box::new(interceptor) as Box<dyn Interceptor>)
+        let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Interceptor))?;
+        Ok(Box::new(WasmInterceptor::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
+    }
+
+    fn source(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Box<dyn Source>, Diagnostics> {
+        let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Source))?;
+        Ok(Box::new(WasmSource::new(prepared, factory::poll_limits(section))))
+    }
+
+    fn sink(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Box<dyn Sink>, Diagnostics> {
+        let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Sink))?;
+        Ok(Box::new(WasmSink::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]
@@ -186,69 +237,4 @@ impl PluginHost for WasmHost {
         self.digests.lock().insert(path.clone(), (modified, length, digest.clone()));
         Some(digest)
     }
-}
-
-/// Where and how an error of the file is told.
-fn diagnostic(error: &HostError, plugin: &PluginSpec) -> Diagnostic {
-    let name = &plugin.name.value;
-    let at = |code, span: Span| Diagnostic::error(code, span, format!("plugin {name}: {error}"));
-    let path = plugin.path.span;
-    match error {
-        HostError::Engine(_) => at("plugin::engine", plugin.name.span),
-        HostError::Unreadable { .. } => at("plugin::unreadable", path).label("this file"),
-        HostError::TooLarge { .. } => at("plugin::too-large", path).label("this file"),
-        HostError::Digest { found, .. } => {
-            let span = plugin.digest.as_ref().map_or(path, |digest| digest.span);
-            at("plugin::digest", span)
-                .label("another content than this")
-                .help(format!("if the new content is meant: digest=\"{found}\""))
-        }
-        HostError::CoreModule => at("plugin::core-module", path)
-            .label("this file")
-            .help("make a component of it: `millrace plugin build`, or `wasm-tools component new`"),
-        HostError::Invalid(_) => at("plugin::invalid", path).label("this file"),
-        HostError::Export { .. } => at("plugin::world", path)
-            .label("does not fit the role of an interceptor")
-            .help("an interceptor exports millrace:plugin/lifecycle@0.1.0 and millrace:plugin/interceptor@0.1.0"),
-        HostError::Import { grant, .. } => {
-            let diagnostic = at("plugin::import", path).label("asks for more than is offered");
-            match grant {
-                Some(grant) => diagnostic.help(format!("what could be granted in its place: {grant}")),
-                None => diagnostic,
-            }
-        }
-    }
-}
-
-/// What `configure` came to, told at the options it is about.
-fn start_diagnostics(
-    error: StartError,
-    plugin: &PluginSpec,
-    section: &Section,
-    node: &millrace_config::Node,
-) -> Diagnostics {
-    let name = &plugin.name.value;
-    let mut all = Diagnostics::default();
-    match error {
-        StartError::Fault(fault) => {
-            let reason = format!("plugin {name} broke in `configure`: {fault}");
-            let diagnostic = Diagnostic::error("plugin::configure-fault", section.span_of("plugin"), reason);
-            all.push(if fault.backtrace.is_empty() {
-                diagnostic
-            } else {
-                diagnostic.help(format!("where it was, innermost first:\n{}", fault.backtrace))
-            });
-        }
-        StartError::Issues(issues) if issues.is_empty() => {
-            let reason = format!("plugin {name} refuses its configuration without saying why");
-            all.push(Diagnostic::error("plugin::configure", section.span_of("plugin"), reason));
-        }
-        StartError::Issues(issues) => {
-            for Issue { path, reason } in issues.into_iter().take(ISSUES_MAX) {
-                let reason = format!("plugin {name}: {}", escaped(&reason, 1024));
-                all.push(Diagnostic::error("plugin::configure", pointer_span(node, &path), reason));
-            }
-        }
-    }
-    all
 }

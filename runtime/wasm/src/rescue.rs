@@ -19,23 +19,6 @@ const SUSPICIOUS: usize = 8;
 /// Events, spread over the rest of the batch, that are tried before a plugin is called broken.
 const PROBES: usize = 8;
 
-/// What one call on a part of the batch came to.
-pub(crate) enum Attempt {
-    /// It passed; this is what came out.
-    Passed(Batch),
-    /// It broke the plugin.
-    Broke(Fault),
-}
-
-/// Why the batch cannot go on at all now.
-#[derive(Debug)]
-pub(crate) enum GaveUp<E> {
-    /// Every event that was tried broke the plugin; the last fault.
-    Systematic(Fault),
-    /// A call failed in a way that concerns the batch as a whole.
-    Failed(E),
-}
-
 /// What is left of the batch.
 #[derive(Debug, Default)]
 pub(crate) struct Rescued {
@@ -43,99 +26,136 @@ pub(crate) struct Rescued {
     pub(crate) events: Vec<Event>,
     /// What the plugin itself sent elsewhere.
     pub(crate) diverted: Vec<Diverted>,
-    /// The events that broke it, each with its fault.
-    pub(crate) bad: Vec<(Event, Fault)>,
+    /// The rows that broke it, each with its fault.
+    pub(crate) bad: Vec<(usize, Fault)>,
 }
 
-/// Tries parts of `batch` until every event has passed alone or with others, or has broken the plugin alone.
-pub(crate) fn rescue<E>(
-    batch: &Batch,
-    fault: Fault,
-    guard: bool,
-    attempt: impl FnMut(Batch) -> Result<Attempt, E>,
-) -> Result<Rescued, GaveUp<E>> {
-    let mut search = Search { batch, attempt, guard, passed: false, rescued: Rescued::default() };
-    search.bad(0..batch.len(), Some(fault))?;
-    Ok(search.rescued)
+/// What the search wants next.
+pub(crate) enum Next {
+    /// Try this part, then say [`Search::passed`] or [`Search::broke`].
+    Try { rows: Range<usize>, part: Batch },
+    /// Every event has passed, alone or with others, or has broken the plugin alone.
+    Done(Rescued),
+    /// Every event that was tried broke the plugin; the last fault.
+    Systematic(Fault),
 }
 
-struct Search<'a, A> {
+/// The search, one call at a time, so that it does not matter how a call is made.
+pub(crate) struct Search<'a> {
     batch: &'a Batch,
-    attempt: A,
     guard: bool,
     /// Whether any call has passed.
     passed: bool,
     rescued: Rescued,
+    /// What is still to be looked at, the next one last. Its length is bounded by the logarithm of the batch.
+    tasks: Vec<Task>,
+    /// What the call under way is about.
+    asked: Option<Asked>,
 }
 
-impl<E, A: FnMut(Batch) -> Result<Attempt, E>> Search<'_, A> {
-    /// A part that is bad: seen to be (`fault`), or concluded. Its depth is the logarithm of the batch.
-    fn bad(&mut self, rows: Range<usize>, fault: Option<Fault>) -> Result<(), GaveUp<E>> {
-        if rows.len() <= 1 {
-            return match fault {
-                Some(fault) => self.dead(rows, fault),
-                None => self.try_single(rows),
-            };
-        }
-        let middle = rows.start + rows.len() / 2;
-        match self.call(rows.start..middle)? {
-            // What is bad must be in the second half.
-            None => self.bad(middle..rows.end, None),
-            Some(fault) => {
-                self.bad(rows.start..middle, Some(fault))?;
-                match self.call(middle..rows.end)? {
-                    None => Ok(()),
-                    Some(fault) => self.bad(middle..rows.end, Some(fault)),
+enum Task {
+    /// A part that is bad: seen to be (`fault`), or concluded.
+    Bad { rows: Range<usize>, fault: Option<Fault> },
+    /// A part that may be bad.
+    Unknown(Range<usize>),
+    /// Single events from `start` on, to tell a broken plugin from bad events.
+    Probe { start: usize, probe: usize, fault: Fault },
+}
+
+enum Asked {
+    /// The first half of a bad part.
+    Half {
+        first: Range<usize>,
+        second: Range<usize>,
+    },
+    Part(Range<usize>),
+    Probe {
+        start: usize,
+        probe: usize,
+    },
+}
+
+impl<'a> Search<'a> {
+    /// A search in a batch that broke the plugin with this fault. `guard`: give up when every event breaks it.
+    pub(crate) fn new(batch: &'a Batch, fault: Fault, guard: bool) -> Self {
+        let tasks = vec![Task::Bad { rows: 0..batch.len(), fault: Some(fault) }];
+        Self { batch, guard, passed: false, rescued: Rescued::default(), tasks, asked: None }
+    }
+
+    /// What to do next.
+    pub(crate) fn next(&mut self) -> Next {
+        loop {
+            let Some(task) = self.tasks.pop() else { return Next::Done(std::mem::take(&mut self.rescued)) };
+            let (rows, asked) = match task {
+                Task::Bad { rows, fault: Some(fault) } if rows.len() <= 1 => {
+                    self.dead(rows, fault);
+                    continue;
                 }
+                Task::Bad { rows, fault: None } if rows.len() <= 1 => (rows.clone(), Asked::Part(rows)),
+                Task::Bad { rows, .. } => {
+                    let middle = rows.start + rows.len() / 2;
+                    let (first, second) = (rows.start..middle, middle..rows.end);
+                    (first.clone(), Asked::Half { first, second })
+                }
+                Task::Unknown(rows) => (rows.clone(), Asked::Part(rows)),
+                Task::Probe { start, probe, fault } => {
+                    let rest = self.batch.len() - start;
+                    let probes = PROBES.min(rest);
+                    if probe > probes {
+                        return Next::Systematic(fault);
+                    }
+                    let row = start + rest * probe / (probes + 1);
+                    (row..row + 1, Asked::Probe { start, probe })
+                }
+            };
+            self.asked = Some(asked);
+            return Next::Try { part: self.batch.part(rows.clone()), rows };
+        }
+    }
+
+    /// The part passed; this is what came out.
+    pub(crate) fn passed(&mut self, batch: Batch) {
+        self.passed = true;
+        match self.asked.take() {
+            // What a probe brings out is thrown away: the search goes on where it was.
+            None | Some(Asked::Probe { .. }) => return,
+            // What is bad must be in the second half.
+            Some(Asked::Half { second, .. }) => self.tasks.push(Task::Bad { rows: second, fault: None }),
+            Some(Asked::Part(_)) => {}
+        }
+        self.rescued.diverted.extend_from_slice(batch.diverted());
+        self.rescued.events.extend(batch.into_events());
+    }
+
+    /// The part broke the plugin.
+    pub(crate) fn broke(&mut self, fault: Fault) {
+        match self.asked.take() {
+            None => {}
+            Some(Asked::Half { first, second }) => {
+                self.tasks.push(Task::Unknown(second));
+                self.tasks.push(Task::Bad { rows: first, fault: Some(fault) });
+            }
+            Some(Asked::Part(rows)) => self.tasks.push(Task::Bad { rows, fault: Some(fault) }),
+            Some(Asked::Probe { start, probe }) => {
+                self.tasks.push(Task::Probe { start, probe: probe + 1, fault });
             }
         }
     }
 
-    fn try_single(&mut self, rows: Range<usize>) -> Result<(), GaveUp<E>> {
-        match self.call(rows.clone())? {
-            None => Ok(()),
-            Some(fault) => self.dead(rows, fault),
-        }
+    /// Whether any call has passed so far.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.passed
     }
 
-    /// Calls; keeps what came out, or returns the fault.
-    fn call(&mut self, rows: Range<usize>) -> Result<Option<Fault>, GaveUp<E>> {
-        match (self.attempt)(self.batch.part(rows)).map_err(GaveUp::Failed)? {
-            Attempt::Passed(batch) => {
-                self.passed = true;
-                self.rescued.diverted.extend_from_slice(batch.diverted());
-                self.rescued.events.extend(batch.into_events());
-                Ok(None)
-            }
-            Attempt::Broke(fault) => Ok(Some(fault)),
+    fn dead(&mut self, rows: Range<usize>, fault: Fault) {
+        if rows.is_empty() {
+            return;
         }
-    }
-
-    fn dead(&mut self, rows: Range<usize>, fault: Fault) -> Result<(), GaveUp<E>> {
-        let Some(event) = self.batch.events().get(rows.start) else { return Ok(()) };
-        self.rescued.bad.push((event.clone(), fault.clone()));
-        if self.guard && !self.passed && self.rescued.bad.len() == SUSPICIOUS.min(self.batch.len()) {
-            self.probe(rows.end, fault)?;
+        self.rescued.bad.push((rows.start, fault.clone()));
+        // With fewer events there is no telling a broken plugin from bad events.
+        if self.guard && !self.passed && self.rescued.bad.len() == SUSPICIOUS {
+            self.tasks.push(Task::Probe { start: rows.end, probe: 1, fault });
         }
-        Ok(())
-    }
-
-    /// Tries single events from the rest. What comes out is thrown away: the search goes on where it was.
-    fn probe(&mut self, start: usize, fault: Fault) -> Result<(), GaveUp<E>> {
-        if self.rescued.bad.len() < SUSPICIOUS {
-            // Too few events to tell a broken plugin from bad events.
-            return Ok(());
-        }
-        let rest = self.batch.len() - start;
-        for probe in 1..=PROBES.min(rest) {
-            let row = start + rest * probe / (PROBES.min(rest) + 1);
-            let attempt = (self.attempt)(self.batch.part(row..row + 1)).map_err(GaveUp::Failed)?;
-            if matches!(attempt, Attempt::Passed(_)) {
-                self.passed = true;
-                return Ok(());
-            }
-        }
-        Err(GaveUp::Systematic(fault))
     }
 }
 
@@ -145,8 +165,21 @@ mod tests {
 
     use millrace_core::{Batch, Event};
 
-    use super::{Attempt, GaveUp, Rescued, rescue};
+    use super::{Next, Rescued, Search};
     use crate::error::{Fault, FaultKind};
+
+    /// Runs a search to its end; None: given up. `passes` is the plugin.
+    fn rescue(batch: &Batch, mut passes: impl FnMut(&Batch) -> bool) -> Option<Rescued> {
+        let mut search = Search::new(batch, fault(), true);
+        loop {
+            match search.next() {
+                Next::Done(rescued) => return Some(rescued),
+                Next::Systematic(_) => return None,
+                Next::Try { part, .. } if passes(&part) => search.passed(part),
+                Next::Try { .. } => search.broke(fault()),
+            }
+        }
+    }
 
     fn batch(count: usize) -> Batch {
         Batch::new((0..count).map(|row| Event::new(row.to_string())).collect())
@@ -157,14 +190,13 @@ mod tests {
     }
 
     /// Runs the search over a plugin that breaks on these rows; counts the calls.
-    fn run(count: usize, bad: &BTreeSet<usize>) -> (usize, Result<Rescued, GaveUp<()>>) {
+    fn run(count: usize, bad: &BTreeSet<usize>) -> (usize, Option<Rescued>) {
         let mut calls = 0;
-        let result = rescue(&batch(count), fault(), true, |part| {
+        let result = rescue(&batch(count), |part| {
             calls += 1;
-            let broke = part.iter().any(|event| {
+            !part.iter().any(|event| {
                 bad.contains(&std::str::from_utf8(&event.body).unwrap().parse::<usize>().unwrap())
-            });
-            Ok(if broke { Attempt::Broke(fault()) } else { Attempt::Passed(part) })
+            })
         });
         (calls, result)
     }
@@ -179,7 +211,7 @@ mod tests {
             for bad in 0..count {
                 let (calls, result) = run(count, &BTreeSet::from([bad]));
                 let rescued = result.unwrap();
-                assert_eq!(rows(rescued.bad.into_iter().map(|(event, _)| event)), [bad]);
+                assert_eq!(rescued.bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [bad]);
                 let rest: Vec<_> = (0..count).filter(|row| *row != bad).collect();
                 assert_eq!(rows(rescued.events.into_iter()), rest);
                 // The repetition on a fresh instance came before and is the one that is missing here.
@@ -194,7 +226,7 @@ mod tests {
         for bad in [vec![0, 1], vec![0, 99], vec![3, 50, 51, 52, 99], (0..7).collect(), (20..60).collect()] {
             let bad = BTreeSet::from_iter(bad);
             let rescued = run(100, &bad).1.unwrap();
-            let found = rows(rescued.bad.into_iter().map(|(event, _)| event));
+            let found: Vec<_> = rescued.bad.iter().map(|(row, _)| *row).collect();
             assert_eq!(found, bad.iter().copied().collect::<Vec<_>>());
             let rest: Vec<_> = (0..100).filter(|row| !bad.contains(row)).collect();
             assert_eq!(rows(rescued.events.into_iter()), rest);
@@ -212,10 +244,10 @@ mod tests {
     #[test]
     fn a_plugin_that_breaks_on_everything_is_given_up_after_few_calls() {
         let (calls, result) = run(1000, &BTreeSet::from_iter(0..1000));
-        assert!(matches!(result, Err(GaveUp::Systematic(_))));
+        assert!(result.is_none());
         assert!(calls < 40, "{calls} calls");
         let (_, result) = run(8, &BTreeSet::from_iter(0..8));
-        assert!(matches!(result, Err(GaveUp::Systematic(_))));
+        assert!(result.is_none());
     }
 
     #[test]
@@ -229,9 +261,9 @@ mod tests {
     #[test]
     fn a_plugin_that_breaks_on_large_batches_only_loses_nothing() {
         let mut calls = 0;
-        let rescued = rescue::<()>(&batch(100), fault(), true, |part| {
+        let rescued = rescue(&batch(100), |part| {
             calls += 1;
-            Ok(if part.len() > 10 { Attempt::Broke(fault()) } else { Attempt::Passed(part) })
+            part.len() <= 10
         });
         let rescued = rescued.unwrap();
         assert_eq!(rows(rescued.events.into_iter()), (0..100).collect::<Vec<_>>());

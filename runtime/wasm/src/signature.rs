@@ -7,6 +7,15 @@ use wasmtime::component::{Type, types::ComponentFunc};
 pub(crate) const CONFIGURE: &str = "func(config: string, instance: instance) -> result<_, list<issue>>";
 pub(crate) const STOP: &str = "func(deadline-ms: u32)";
 pub(crate) const INTERCEPT: &str = "func(batch: borrow<batch>) -> result<list<edit>, failure>";
+pub(crate) const SAVE: &str = "func() -> result<snapshot, string>";
+pub(crate) const RESTORE: &str = "func(snapshot: snapshot) -> result<_, string>";
+pub(crate) const OPEN: &str = "func(position: option<list<u8>>) -> result<_, failure>";
+pub(crate) const POLL: &str = "func(events-max: u32, bytes-max: u32) -> result<polled, failure>";
+pub(crate) const COMMITTED: &str = "func(position: list<u8>) -> result<_, failure>";
+pub(crate) const DELIVER: &str = "func(batch: borrow<batch>, delivery: delivery) -> result<outcome, failure>";
+pub(crate) const FRAME: &str = "func(bytes: list<u8>, at-end: bool) -> result<cut, failure>";
+pub(crate) const DECODE: &str = "func(frames: packed) -> result<decoded, failure>";
+pub(crate) const ENCODE: &str = "func(batch: borrow<batch>) -> result<packed, failure>";
 
 /// How deep types are written out; beyond it they become `…`.
 const DEPTH_MAX: usize = 4;

@@ -19,6 +19,8 @@ pub(crate) struct GuestState {
     pub(crate) metrics: Arc<GuestMetrics>,
     /// Steps of the epoch that the call under way has left after the first one.
     pub(crate) ticks_left: u64,
+    /// Whether calls may wait; see `LoadedPlugin::waits`.
+    pub(crate) waits: bool,
 }
 
 /// Caps memory and tables, and remembers which cap was hit: the trap that follows does not say.

@@ -6,7 +6,7 @@
 use std::{pin::pin, sync::Arc};
 
 use async_trait::async_trait;
-use millrace_core::{Batch, BatchLimit, ChannelError, TakeTransaction};
+use millrace_core::{Batch, BatchLimit, ChannelError, TakeTransaction, Taken};
 use tokio::time::Instant;
 
 use super::{
@@ -185,6 +185,29 @@ impl TakeTransaction for FileTake {
                 return Ok(batch);
             }
         }
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        let first = self.taken.first()?;
+        // Neighbours are joined: how a frame was cut on its way says nothing about which events these are.
+        let mut runs: Vec<Run> = Vec::with_capacity(self.taken.len());
+        for run in self.taken.iter().map(Part::run) {
+            match runs.last_mut().filter(|last| last.sequence == run.sequence && last.end == run.start) {
+                Some(last) => last.end = run.end,
+                None => runs.push(run),
+            }
+        }
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        for run in &runs {
+            digest.update(&run.sequence.to_le_bytes());
+            digest.update(&run.start.to_le_bytes());
+            digest.update(&run.end.to_le_bytes());
+        }
+        Some(Taken {
+            events: self.taken.iter().map(|part| part.amount().events).sum(),
+            first: (first.sequence, first.start),
+            checksum: u32::try_from(digest.finalize()).unwrap_or(u32::MAX),
+        })
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), ChannelError> {

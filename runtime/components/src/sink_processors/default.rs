@@ -42,6 +42,10 @@ impl Sink for DefaultSinkProcessor {
         self.member.sink.deliver(batch).await
     }
 
+    fn wants_deliveries_named(&self) -> bool {
+        self.member.sink.wants_deliveries_named()
+    }
+
     async fn idle(&mut self) -> Result<(), SinkError> {
         self.member.sink.idle().await
     }

@@ -88,6 +88,10 @@ impl Sink for FailoverSinkProcessor {
         Err(SinkError::Retryable { reason, after: shortest })
     }
 
+    fn wants_deliveries_named(&self) -> bool {
+        self.members.iter().any(|(member, _)| member.sink.wants_deliveries_named())
+    }
+
     async fn idle(&mut self) -> Result<(), SinkError> {
         idle_all(self.members.iter_mut().map(|(member, _)| member).collect()).await
     }

@@ -182,6 +182,10 @@ impl Sink for LoadBalanceSinkProcessor {
         })
     }
 
+    fn wants_deliveries_named(&self) -> bool {
+        self.members.iter().any(|balanced| balanced.member.sink.wants_deliveries_named())
+    }
+
     async fn idle(&mut self) -> Result<(), SinkError> {
         idle_all(self.members.iter_mut().map(|balanced| &mut balanced.member).collect()).await
     }

@@ -28,6 +28,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
         ),
         APPEND_NEWLINE,
     ],
+    open: false,
     example: r#"console "out" channel="fast" { serializer "json" }"#,
     build,
 };

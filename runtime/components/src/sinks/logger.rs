@@ -23,6 +23,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
         "16",
         "How many bytes of a body are shown",
     )],
+    open: false,
     example: r#"logger "look" channel="fast" { max-bytes 64 }"#,
     build,
 };

@@ -16,6 +16,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
         "10000",
         "Number of events after which the count so far is logged; 0: never",
     )],
+    open: false,
     example: r#""null" "nowhere" channel="fast" { log-every 1_000_000 }"#,
     build,
 };

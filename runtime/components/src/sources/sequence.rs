@@ -24,6 +24,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "seq",
     summary: "Counts from 0, one number an event; starts over with the source",
     options: OPTIONS,
+    open: false,
     example: "seq \"numbers\" channel=\"fast\" { batch-size 100; total-events 1_000_000 }",
     build,
 };

@@ -49,6 +49,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "stdin",
     summary: "Reads lines from standard input until it ends",
     options: OPTIONS,
+    open: false,
     example: "stdin \"lines\" channel=\"fast\"",
     build,
 };

@@ -39,6 +39,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "stress",
     summary: "Makes load: equal events without end or up to a limit",
     options: OPTIONS,
+    open: false,
     example: "stress \"load\" channel=\"fast\" { size \"512B\"; batch-size 1000; max-events-per-second 50_000 }",
     build,
 };

@@ -12,7 +12,11 @@ use crate::{
 
 const LIMITS: &[OptionSpec] = &[
     OptionSpec::with_default("memory", OptionKind::Size, "64MiB", "Largest linear memory of one instance"),
-    OptionSpec::with_default("time", OptionKind::Duration, "100ms", "Longest time of one call"),
+    OptionSpec::optional(
+        "time",
+        OptionKind::Duration,
+        "Longest time of one call, waiting included; without it 100ms, and 30s for a plugin that may wait (for HTTP)",
+    ),
     OptionSpec::with_default(
         "instances",
         OptionKind::Integer { min: 1, max: 1024 },
@@ -60,17 +64,15 @@ impl Reader<'_> {
         if let Some(digest) = &digest {
             self.digest(digest);
         }
-        let (memory_bytes_max, call_time_max, instances, log_lines) = section.block("limits").map_or(
-            (64 << 20, std::time::Duration::from_millis(100), 2, 100),
-            |limits| {
+        let (memory_bytes_max, call_time_max, instances, log_lines) =
+            section.block("limits").map_or((64 << 20, None, 2, 100), |limits| {
                 (
                     limits.size("memory"),
-                    limits.duration("time"),
+                    limits.optional_duration("time"),
                     limits.integer("instances"),
                     limits.integer("log-lines"),
                 )
-            },
-        );
+            });
         spec.plugins.push(PluginSpec {
             name: node.name.clone(),
             path: Spanned::new(section.path("path").to_path_buf(), section.span_of("path")),

@@ -50,6 +50,8 @@ pub struct SourcePlan {
     pub component: ComponentSpec,
     /// Options as checked.
     pub section: Section,
+    /// As for an interceptor, where the source is a plugin.
+    pub plugin: Option<PluginVersion>,
     /// The names of its channels.
     pub channels: Vec<String>,
     /// Its interceptors in order.
@@ -67,8 +69,30 @@ pub struct InterceptorPlan {
     pub component: ComponentSpec,
     /// Options as checked.
     pub section: Section,
-    /// What tells versions apart where it is a plugin: the plugin's node and the digest of its file.
-    pub plugin: Option<(Node, Option<String>)>,
+    /// Which version, where it is a plugin.
+    pub plugin: Option<PluginVersion>,
+}
+
+/// What tells versions of a plugin apart.
+#[derive(Clone)]
+pub struct PluginVersion {
+    /// The plugin's node: its limits and grants.
+    pub node: Node,
+    /// The digest of its file; None: unreadable.
+    pub digest: Option<String>,
+}
+
+impl PluginVersion {
+    /// Whether two components run the same plugin, or both none.
+    pub(crate) fn same(mine: Option<&Self>, theirs: Option<&Self>) -> bool {
+        match (mine, theirs) {
+            (Some(mine), Some(theirs)) => {
+                mine.digest == theirs.digest && mine.node.same_meaning(&theirs.node)
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 /// A selector.
@@ -106,6 +130,8 @@ pub struct SinkTree {
     pub priority: Option<i64>,
     /// Share of the load, within its group.
     pub weight: u32,
+    /// Which version, where it is a plugin.
+    pub plugin: Option<PluginVersion>,
     /// The members of a group; None: a sink.
     pub members: Option<Vec<SinkTree>>,
 }
@@ -117,7 +143,7 @@ impl AgentPlan {
         let channels = spec.channels.iter().filter_map(|channel| planner.channel(channel)).collect();
         let sources = spec.sources.iter().filter_map(|source| planner.source(source)).collect();
         let mut findings = planner.findings;
-        let deliveries = sinks::plan_deliveries(&spec, registry, &mut findings);
+        let deliveries = sinks::plan_deliveries(&spec, registry, plugins, &mut findings);
         let plan = Self {
             settings: spec.agent,
             plugins: spec.plugins.into(),
@@ -186,8 +212,10 @@ impl Planner<'_> {
             self.findings.push(unknown("source", &component.kind, known));
             return None;
         };
-        let section = self.checked(&component.node, factory.options, false);
+        let section = self.checked(&component.node, factory.options, factory.open);
+        let plugin = factory.open.then(|| version_of(component, &self.spec.plugins, self.host)).flatten();
         Some(SourcePlan {
+            plugin,
             name: component.name.value.clone(),
             component: component.clone(),
             section,
@@ -204,8 +232,7 @@ impl Planner<'_> {
             return None;
         };
         let section = self.checked(&spec.node, factory.options, factory.open);
-        let plugin = factory.open.then(|| plugin_of(spec, &self.spec.plugins)).flatten();
-        let plugin = plugin.map(|plugin| (plugin.node.clone(), self.host.digest(plugin)));
+        let plugin = factory.open.then(|| version_of(spec, &self.spec.plugins, self.host)).flatten();
         Some(InterceptorPlan { name: spec.name.value.clone(), component: spec.clone(), section, plugin })
     }
 
@@ -223,14 +250,15 @@ impl Planner<'_> {
     }
 }
 
-/// The plugin of an open component: the one its `plugin` property names, or the one of its own name.
-fn plugin_of<'a>(spec: &ComponentSpec, plugins: &'a [PluginSpec]) -> Option<&'a PluginSpec> {
+/// The plugin of an open component, in its version now: the one its `plugin` property names, or the one of its own name.
+fn version_of(spec: &ComponentSpec, plugins: &[PluginSpec], host: &dyn PluginHost) -> Option<PluginVersion> {
     let named = spec.node.property("plugin").and_then(|property| match &property.value.value {
         Scalar::Text(name) => Some(name.as_str()),
         _ => None,
     });
     let name = named.unwrap_or(&spec.name.value);
-    plugins.iter().find(|plugin| plugin.name.value == name)
+    let plugin = plugins.iter().find(|plugin| plugin.name.value == name)?;
+    Some(PluginVersion { node: plugin.node.clone(), digest: host.digest(plugin) })
 }
 
 /// A node without anything, for components that the agent adds itself.

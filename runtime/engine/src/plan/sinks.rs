@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use millrace_config::{AgentSpec, Diagnostics, GroupMember, GroupSpec, SinkSpec};
-use millrace_core::Registry;
+use millrace_core::{PluginHost, Registry};
 
-use super::{DeliveryPlan, SinkTree, checked, unknown};
+use super::{DeliveryPlan, SinkTree, checked, unknown, version_of};
 
 /// The sinks and groups that belong to no other group.
 pub(super) fn plan_deliveries(
     spec: &AgentSpec,
     registry: &Registry,
+    host: &dyn PluginHost,
     findings: &mut Diagnostics,
 ) -> Vec<DeliveryPlan> {
     let inner: BTreeSet<&str> = spec
@@ -19,7 +20,7 @@ pub(super) fn plan_deliveries(
         .flat_map(|group| &group.members)
         .map(|member| member.name.value.as_str())
         .collect();
-    let mut planner = Planner { spec, registry, findings, depth: 0 };
+    let mut planner = Planner { spec, registry, host, findings, depth: 0 };
     let mut deliveries = Vec::new();
     for sink in spec.sinks.iter().filter(|sink| !inner.contains(sink.component.name.value.as_str())) {
         deliveries.extend(planner.sink(sink, None).map(|tree| DeliveryPlan {
@@ -48,6 +49,7 @@ const DEPTH_MAX: usize = 16;
 struct Planner<'a> {
     spec: &'a AgentSpec,
     registry: &'a Registry,
+    host: &'a dyn PluginHost,
     findings: &'a mut Diagnostics,
     depth: usize,
 }
@@ -60,8 +62,10 @@ impl Planner<'_> {
             self.findings.push(unknown("sink", &component.kind, known));
             return None;
         };
-        let section = checked(&component.node, factory.options, false, &self.spec.files, self.findings);
-        Some(tree(component, section, member, None))
+        let section =
+            checked(&component.node, factory.options, factory.open, &self.spec.files, self.findings);
+        let plugin = factory.open.then(|| version_of(component, &self.spec.plugins, self.host)).flatten();
+        Some(SinkTree { plugin, ..tree(component, section, member, None) })
     }
 
     fn group(&mut self, group: &GroupSpec, member: Option<&GroupMember>) -> Option<SinkTree> {
@@ -103,6 +107,7 @@ fn tree(
         section,
         priority: member.and_then(|member| member.priority.as_ref()).map(|priority| priority.value),
         weight: member.and_then(|member| member.weight.as_ref()).map_or(1, |weight| weight.value),
+        plugin: None,
         members,
     }
 }

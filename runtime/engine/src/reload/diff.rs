@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     build::same_node,
-    plan::{AgentPlan, DeliveryPlan, InterceptorPlan, SinkTree, SourcePlan},
+    plan::{AgentPlan, DeliveryPlan, InterceptorPlan, PluginVersion, SinkTree, SourcePlan},
 };
 
 use super::{Action, Change};
@@ -71,7 +71,10 @@ pub(super) fn difference(old: &AgentPlan, new: &AgentPlan) -> Difference {
         sources: compare(
             old.sources.iter().map(|source| (&source.name, source)),
             new.sources.iter().map(|source| (&source.name, source)),
-            |mine, theirs| mine.component.same_meaning(&theirs.component),
+            |mine, theirs| {
+                mine.component.same_meaning(&theirs.component)
+                    && PluginVersion::same(mine.plugin.as_ref(), theirs.plugin.as_ref())
+            },
             |_, _| Action::Swap,
         ),
         deliveries: compare(
@@ -139,12 +142,8 @@ fn pipeline_changes(old: &SourcePlan, new: &SourcePlan, changes: &mut Vec<Change
 
 /// Whether an interceptor may go on as it is.
 pub(super) fn same_interceptor(old: &InterceptorPlan, new: &InterceptorPlan) -> bool {
-    let same_plugin = match (&old.plugin, &new.plugin) {
-        (Some((mine, digest)), Some((theirs, other))) => digest == other && mine.same_meaning(theirs),
-        (None, None) => true,
-        _ => false,
-    };
-    same_plugin && old.component.same_meaning(&new.component)
+    PluginVersion::same(old.plugin.as_ref(), new.plugin.as_ref())
+        && old.component.same_meaning(&new.component)
 }
 
 fn same_delivery(old: &DeliveryPlan, new: &DeliveryPlan) -> bool {
@@ -163,6 +162,7 @@ fn same_tree(old: &SinkTree, new: &SinkTree) -> bool {
         _ => false,
     };
     same_members
+        && PluginVersion::same(old.plugin.as_ref(), new.plugin.as_ref())
         && old.component.same_meaning(&new.component)
         && old.priority == new.priority
         && old.weight == new.weight

@@ -1,6 +1,6 @@
 //! The part of a reload that cannot fail: new parts take over from old ones.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use millrace_core::{
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{KeptInterceptor, Running, RunningDelivery, RunningSource, Services, finish},
+    delivery_ledger::Ledger,
     plan::{AgentPlan, DeliveryPlan, SourcePlan},
     sink_runner::{RetryPolicy, SinkRunner, batch_limit},
     source_runner::SourceRunner,
@@ -303,6 +304,7 @@ fn hand_over(
         let draining = old
             .as_ref()
             .and_then(|old| leaving.iter().find(|channel| *channel.name == *old.channel).cloned());
+        let folder = services.builder().data_dir(plan, "sinks", name);
         let (services, dead_letter, name) = (services.clone(), running.dead_letter.clone(), name.clone());
         work.push(async move {
             if let Some(old) = old {
@@ -310,7 +312,7 @@ fn hand_over(
                 old.stop.cancel();
                 finish(&name, old.tasks, until).await;
             }
-            let started = start_delivery(&services, &planned?, sinks?, channel?, dead_letter);
+            let started = start_delivery(&services, &planned?, sinks?, channel?, dead_letter, &folder);
             Some((name, started))
         });
     }
@@ -336,8 +338,11 @@ fn start_delivery(
     sinks: Vec<Box<dyn Sink>>,
     channel: PipelineChannel,
     dead_letter: Option<PipelineChannel>,
+    folder: &Path,
 ) -> RunningDelivery {
     let (stop, health) = (CancellationToken::new(), Health::default());
+    let named = sinks.iter().any(|sink| sink.wants_deliveries_named());
+    let mut ledgers = if named { Ledger::open(folder, sinks.len()) } else { Vec::new() }.into_iter();
     let runner = |sink: Box<dyn Sink>| {
         let runner = SinkRunner {
             name: plan.name.as_str().into(),
@@ -348,6 +353,7 @@ fn start_delivery(
             clock: Arc::clone(&services.clock),
             metrics: services.metrics.sink(&plan.name),
             health: health.clone(),
+            ledger: ledgers.next(),
             stop: stop.clone(),
         };
         tokio::spawn(runner.run(sink))

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use millrace_core::{Batch, Event};
 
+use crate::bindings::PackedEvents;
+
 pub(crate) use apply::apply;
 pub(crate) use check::check;
 
@@ -33,6 +35,15 @@ pub(crate) const HEADER_VALUE_BYTES_MAX: usize = 65_535;
 
 /// Longest reason of a rejection; the rest is cut.
 pub(crate) const REASON_BYTES_MAX: usize = 1024;
+
+/// Events that a guest returns by value, all of them, checked.
+pub(crate) fn events_of(packed: PackedEvents) -> Result<Vec<Event>, String> {
+    let count = u32::try_from(packed.bodies.ends.len()).unwrap_or(u32::MAX);
+    let bounds = split::SplitBounds { edit: 0, events_before: 0 };
+    let events = split::events(&bounds, &[count], packed);
+    // There is no list of edits here that the place in it could mean.
+    events.map_err(|error| error.to_string().replacen("edit 0: ", "", 1))
+}
 
 /// What edits are checked against.
 pub(crate) struct Rules<'a> {

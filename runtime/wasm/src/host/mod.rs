@@ -14,8 +14,9 @@ pub(crate) use self::{
 };
 use crate::state::GuestState;
 
-/// Adds every interface of the plugin package. A plugin sees only what it imports.
-pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+/// Adds every interface of the plugin package; those that wait only where calls may (`waits`). A plugin sees only
+/// what it imports.
+pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>, _waits: bool) -> wasmtime::Result<()> {
     types::add_to_linker(linker)?;
     log::add_to_linker(linker)?;
     metrics::add_to_linker(linker)

@@ -172,7 +172,7 @@ fn the_digest_follows_the_content() {
         path: millrace_config::Spanned::new(path.to_owned(), millrace_config::Span::default()),
         digest: None,
         memory_bytes_max: 1,
-        call_time_max: std::time::Duration::ZERO,
+        call_time_max: Some(std::time::Duration::ZERO),
         instances_max: 1,
         log_lines_max: 0,
         grant: None,

@@ -101,7 +101,7 @@ impl Rig {
             path: Spanned::new(setup.path.clone(), Span::default()),
             digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
             memory_bytes_max: setup.memory_bytes_max,
-            call_time_max: setup.call_time_max,
+            call_time_max: Some(setup.call_time_max),
             instances_max: setup.instances_max,
             log_lines_max: 100,
             grant: setup.grant.map(|_| nodes[1].clone()),

@@ -59,6 +59,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
     name: "avro",
     summary: "Sends events to the next agent over Flume's Avro RPC",
     options: OPTIONS,
+    open: false,
     example: r#"avro "next" channel="durable" {
     connect "collector-1:4141"
     compression "deflate"

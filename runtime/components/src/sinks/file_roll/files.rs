@@ -104,7 +104,7 @@ impl Files {
         if self.plain.capacity() > PLAIN_BYTES_KEPT {
             self.plain = Vec::new();
         }
-        if refusals.is_empty() { Ok(()) } else { Err(SinkError::Partial { refusals }) }
+        if refusals.is_empty() { Ok(()) } else { Err(SinkError::refused(refusals)) }
     }
 
     /// Finishes what is due.

@@ -45,6 +45,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
     name: "file-roll",
     summary: "Writes events into local files, by header and time, and finishes them by time, size or count",
     options: settings::OPTIONS,
+    open: false,
     example: r#"file-roll "archive" channel="durable" {
     directory "/srv/archive/%Y-%m-%d/%{host}"
     extension "log"

@@ -43,6 +43,7 @@ pub const FACTORY: SinkFactory = SinkFactory {
     name: "http",
     summary: "Sends events to an HTTP server",
     options: settings::OPTIONS,
+    open: false,
     example: r#"http "collector" channel="durable" {
     url "https://logs.example.com/ingest/%{app}"
     format "ndjson"
@@ -103,7 +104,7 @@ impl Sink for HttpSink {
             return Ok(());
         }
         refusals.sort_by_key(|refusal| refusal.row);
-        Err(SinkError::Partial { refusals })
+        Err(SinkError::refused(refusals))
     }
 
     async fn close(self: Box<Self>) -> Result<(), SinkError> {

@@ -96,6 +96,7 @@ pub const FACTORY: SourceFactory = SourceFactory {
     name: "avro",
     summary: "Takes events over Flume's Avro RPC from agents and clients",
     options: OPTIONS,
+    open: false,
     example: r#"avro "collector" channel="durable" {
     listen "0.0.0.0:4141"
     compression "deflate"

@@ -78,6 +78,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "exec",
     summary: "Runs a command and makes an event of every line it writes",
     options: OPTIONS,
+    open: false,
     example: "exec \"kernel\" channel=\"durable\" { command \"dmesg\" \"--follow\"; restart }",
     build,
 };

@@ -85,6 +85,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "http",
     summary: "Takes events by HTTP and answers once they are committed",
     options: OPTIONS,
+    open: false,
     example: "http \"ingest\" channel=\"durable\" { listen \"0.0.0.0:5080\" }",
     build,
 };

@@ -57,6 +57,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "netcat",
     summary: "Listens for lines over TCP and answers each once it is committed",
     options: OPTIONS,
+    open: false,
     example: "netcat \"lines\" channel=\"durable\" { listen \"127.0.0.1:44444\" }",
     build,
 };

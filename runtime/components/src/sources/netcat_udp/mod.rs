@@ -52,6 +52,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "netcatudp",
     summary: "Listens for datagrams and makes an event of each line",
     options: OPTIONS,
+    open: false,
     example: "netcatudp \"datagrams\" channel=\"fast\" { listen \"0.0.0.0:6666\" }",
     build,
 };

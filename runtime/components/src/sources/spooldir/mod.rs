@@ -34,6 +34,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "spooldir",
     summary: "Reads files put into a directory and marks them when delivered",
     options: OPTIONS,
+    open: false,
     example: r#"spooldir "drop" channel="durable" { spool-dir "/var/spool/millrace" }"#,
     build,
 };

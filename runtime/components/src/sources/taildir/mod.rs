@@ -50,6 +50,7 @@ pub(super) const FACTORY: SourceFactory = SourceFactory {
     name: "taildir",
     summary: "Follows growing files through rotation, truncation and restarts",
     options: OPTIONS,
+    open: false,
     example: r#"taildir "web" channel="durable" { path "/var/log/nginx/*.log" }"#,
     build,
 };

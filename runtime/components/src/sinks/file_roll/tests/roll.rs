@@ -133,7 +133,7 @@ async fn only_the_events_without_a_time_are_refused() {
         ])
         .await
         .unwrap_err();
-    let millrace_core::SinkError::Partial { refusals } = error else { panic!("{error}") };
+    let millrace_core::SinkError::Partial { refusals, .. } = error else { panic!("{error}") };
     assert_eq!(refusals.iter().map(|refusal| refusal.row).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(refusals[0].reason, "no header timestamp, which the time escapes need");
     assert_eq!(rig.everything(), "1\n3\n");

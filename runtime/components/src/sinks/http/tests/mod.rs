@@ -36,7 +36,7 @@ async fn deliver(sink: &mut Box<dyn Sink>, batch: &Batch) -> Result<(), SinkErro
 
 fn refused(result: Result<(), SinkError>) -> Vec<(usize, String)> {
     match result {
-        Err(SinkError::Partial { refusals }) => {
+        Err(SinkError::Partial { refusals, .. }) => {
             refusals.into_iter().map(|refusal| (refusal.row, refusal.reason)).collect()
         }
         other => panic!("{other:?}"),
