@@ -32,6 +32,9 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// What [`Sink::deliver`] said last is now settled: the channel has forgotten the batch.
+    fn committed(&mut self) {}
+
     /// Finishes what is open. Nothing is delivered afterwards.
     ///
     /// # Errors

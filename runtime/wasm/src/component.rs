@@ -31,6 +31,8 @@ pub(crate) struct LoadedPlugin {
     /// Whether its calls may wait for something outside: they run on a stack of their own then, so that the thread is
     /// free meanwhile. Costs 200 to 500 ns per call, so plugins that cannot wait do without.
     pub(crate) waits: bool,
+    /// Whether it asks for a state of its own.
+    pub(crate) keeps_state: bool,
 }
 
 /// Reads a plugin file within the limit.
@@ -76,7 +78,7 @@ pub(crate) fn load(
     let names = imports::names(wasm)?;
     imports::check(&names)?;
     role::check_names(&names, role)?;
-    let waits = imports::may_wait(&names);
+    let (waits, keeps_state) = (imports::may_wait(&names), imports::keeps_state(&names));
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
     let linked =
@@ -85,7 +87,7 @@ pub(crate) fn load(
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = role::check_exports(engine, &linker, &component, &names)?;
     let digest = format!("sha256:{found}");
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, waits })
+    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, waits, keeps_state })
 }
 
 /// An import has the right name but another type.

@@ -3,12 +3,13 @@
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
-use crate::{interceptor::OnFault, role::Role, source::PollLimits};
+use crate::{generation::OnFault, role::Role, source::PollLimits, swap};
 
 /// Options that the host reads itself; the plugin does not get them.
 pub(crate) fn own_options(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Interceptor | Role::Sink => &["plugin", "on-fault"],
+        Role::Interceptor => &["plugin", "on-fault", "swap", "roll-back", "replay"],
+        Role::Sink => &["plugin", "on-fault"],
         Role::Source => &["plugin", "poll"],
         Role::Codec => &["plugin"],
     }
@@ -40,21 +41,22 @@ const POLL: &[OptionSpec] = &[
     ),
 ];
 
-const OPTIONS: &[OptionSpec] = &[
-    PLUGIN,
-    OptionSpec::with_default(
-        "on-fault",
-        OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
-        "dead-letter",
-        "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
-         every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
-    ),
-];
+const ON_FAULT: OptionSpec = OptionSpec::with_default(
+    "on-fault",
+    OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
+    "dead-letter",
+    "What happens to events that break the plugin: dead-letter sets them aside one by one but holds the batch when \
+     every event breaks it, dead-letter-always sets aside even then, hold keeps the batch until the plugin is replaced",
+);
+
+const OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT];
+
+const INTERCEPTOR_OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT, swap::SWAP, swap::ROLL_BACK, swap::REPLAY];
 
 const INTERCEPTOR: InterceptorFactory = InterceptorFactory {
     name: "wasm",
     summary: "Runs a plugin on every batch; all further options are the plugin's own",
-    options: OPTIONS,
+    options: INTERCEPTOR_OPTIONS,
     open: true,
     example: "wasm \"redact\" {\n    pattern #\"\\b\\d{16}\\b\"#\n    mask \"#\"\n}",
     build: |section, cx| cx.plugin_host.interceptor(plugin_of(section, cx)?, section, cx),

@@ -87,6 +87,11 @@ pub(crate) fn may_wait(names: &Names) -> bool {
     names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
 }
 
+/// Whether a component asks for a state of its own.
+pub(crate) fn keeps_state(names: &Names) -> bool {
+    names.imports.iter().any(|name| is_compatible(name, interface::STATE))
+}
+
 /// Refuses imports that are not offered: the first one in the file with the reason, the others by name.
 pub(crate) fn check(names: &Names) -> Result<(), HostError> {
     let mut refused = names.imports.iter().filter_map(|name| refusal(name));
@@ -111,14 +116,14 @@ pub(crate) fn refusal(name: &str) -> Option<HostError> {
     let refuse = |reason: &str, grant: Option<String>| {
         Some(HostError::Import { name: name.to_owned(), reason: reason.to_owned(), grant })
     };
-    if [interface::TYPES, interface::LOG, interface::METRICS]
+    if [interface::TYPES, interface::LOG, interface::METRICS, interface::STATE]
         .iter()
         .any(|offered| is_compatible(name, offered))
     {
         return None;
     }
     if let Some(own) = base.strip_prefix(interface::PACKAGE) {
-        let known = ["types", "log", "metrics"].contains(&own);
+        let known = ["types", "log", "metrics", "state"].contains(&own);
         return match own {
             _ if known => refuse("the plugin was built for another version of the package than 0.1", None),
             "lifecycle" | "interceptor" => {

@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod factory;
 mod fault;
+mod generation;
 mod grants;
 mod host;
 mod imports;
@@ -41,6 +42,7 @@ mod signature;
 mod sink;
 mod source;
 mod state;
+mod swap;
 mod ticker;
 
 pub use error::HostError;

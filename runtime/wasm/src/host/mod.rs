@@ -3,6 +3,7 @@
 mod columns;
 mod log;
 mod metrics;
+mod state;
 mod types;
 mod wasi;
 
@@ -19,7 +20,8 @@ use crate::state::GuestState;
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>, _waits: bool) -> wasmtime::Result<()> {
     types::add_to_linker(linker)?;
     log::add_to_linker(linker)?;
-    metrics::add_to_linker(linker)
+    metrics::add_to_linker(linker)?;
+    state::add_to_linker(linker)
 }
 
 /// Adds the inert part of WASI that a component imports, if it does.

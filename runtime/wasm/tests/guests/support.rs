@@ -104,6 +104,7 @@ impl Rig {
             call_time_max: Some(setup.call_time_max),
             instances_max: setup.instances_max,
             log_lines_max: 100,
+            state_bytes_max: 16 << 20,
             grant: setup.grant.map(|_| nodes[1].clone()),
             node: nodes[0].clone(),
         };
