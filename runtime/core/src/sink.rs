@@ -32,8 +32,8 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// What [`Sink::deliver`] said last is now settled: the channel has forgotten the batch.
-    fn committed(&mut self) {}
+    /// What was delivered last is settled: the channel has forgotten the batch, or, where that failed, brings it again.
+    fn settled(&mut self, _committed: bool) {}
 
     /// Finishes what is open. Nothing is delivered afterwards.
     ///

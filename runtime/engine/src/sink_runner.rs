@@ -110,7 +110,11 @@ impl SinkRunner {
             return Ok(false);
         }
         match self.settle(sink, &batch, note.as_mut()).await {
-            Settled::Commit => self.commit(transaction).await.map(|()| true),
+            Settled::Commit => {
+                let committed = self.commit(transaction).await;
+                sink.settled(committed.is_ok());
+                committed.map(|()| true)
+            }
             Settled::Stopped => {
                 transaction.rollback();
                 Ok(false)
