@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, de};
 use serde_path_to_error::{Path, Segment};
 
-use crate::bindings::exports::millrace::plugin::lifecycle;
+use crate::bindings::lifecycle::exports::millrace::plugin::lifecycle;
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! A list of events that is built for the agent: what takes the place of a split event.
+//! A list of events that is built for the agent: what a source or a codec brings in, and what takes the
+//! place of a split event.
 //!
 //! Headers are kept as a table with each name once, and all bodies in one run of bytes, because that is
 //! the form that crosses the boundary without an allocation per event.
@@ -25,6 +26,23 @@ impl Events {
     /// Says whether there is no event yet.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
+    }
+
+    /// Says how many bytes the bodies and the headers have together; a name counts once.
+    pub fn bytes(&self) -> usize {
+        let names: usize = self.names.iter().map(String::len).sum();
+        names + self.values.bytes().len() + self.bodies.bytes().len()
+    }
+
+    /// Takes events off the end until so many are left.
+    pub fn truncate(&mut self, count: usize) {
+        for headers in self.counts.drain(count.min(self.counts.len())..) {
+            for _ in 0..headers {
+                self.name_ids.pop();
+                self.values.pop();
+            }
+            self.bodies.pop();
+        }
     }
 
     /// Adds an event without headers, and gives it back to add some.
@@ -105,5 +123,22 @@ mod tests {
         assert_eq!(raw.headers.name_ids, [0, 1, 1, 0]);
         assert_eq!(raw.headers.values.bytes, b"1234");
         assert_eq!(raw.bodies.ends, [1, 1, 2]);
+    }
+
+    #[test]
+    fn events_are_taken_off_with_their_headers() {
+        let mut events = Events::default();
+        events.push(b"a").header("k", "1");
+        events.push(b"bb").header("k", "2").header("l", "3");
+        events.push(b"");
+        assert_eq!(events.bytes(), 2 + 3 + 3);
+        events.truncate(1);
+        events.truncate(7);
+        assert_eq!(events.len(), 1);
+        events.push(b"c");
+        let raw = types::PackedEvents::from(events);
+        assert_eq!(raw.headers.counts, [1, 0]);
+        assert_eq!(raw.headers.values.bytes, b"1");
+        assert_eq!(raw.bodies.bytes, b"ac");
     }
 }

@@ -18,6 +18,14 @@ pub enum Failure {
     Fatal(String),
 }
 
+impl Failure {
+    /// Logs why, and tries again after a pause of the agent's: a retry itself carries no reason.
+    pub fn retry_because(reason: &dyn std::fmt::Display) -> Self {
+        crate::log::warn!("to be tried again: {reason}");
+        Self::Retry(None)
+    }
+}
+
 impl From<Failure> for types::Failure {
     fn from(failure: Failure) -> Self {
         match failure {

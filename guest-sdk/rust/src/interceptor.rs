@@ -1,6 +1,6 @@
 //! The trait of a plugin that stands between a source and its channels.
 
-use crate::bindings::exports::millrace::plugin::lifecycle;
+use crate::bindings::lifecycle::exports::millrace::plugin::lifecycle;
 use crate::{Batch, Edits, Failure, Issue};
 
 /// Looks at events between a source and its channels. See the [crate](crate) for an example.

@@ -1,7 +1,9 @@
 //! Plugins for Millrace, the durable log agent, in Rust.
 //!
-//! A plugin is a struct that implements [`Interceptor`], named once in [`export!`]. The agent lends it
-//! batches of events; it reads the columns it needs and notes what should change.
+//! A plugin is a struct that implements the trait of its role, named once in [`export!`]. An
+//! [`Interceptor`] looks at events on their way into the channels, a [`Source`] brings them in, a [`Sink`]
+//! takes them out, a [`Codec`] turns frames into events and back. The agent lends a plugin batches of
+//! events; it reads the columns it needs and says what should become of them.
 //!
 //! ```
 //! use millrace_plugin::{Batch, Edits, Failure, Finder, Instance, Interceptor, Issue};
@@ -42,6 +44,8 @@
 //!
 //! - Reading: [`Batch`], [`Packed`], [`HeaderColumn`], [`Headers`]. What is not read is not copied.
 //! - Changing: [`Edits`], [`Events`]. Untouched events pass as they are.
+//! - Remembering: [`state`], and [`Handover`] for what is in memory.
+//! - Reaching out: [`http`], [`clock`]. The operator grants what a plugin may reach.
 //! - Talking: [`log`], [`metrics`].
 //! - Testing on the machine you write on: [`testing`].
 //!
@@ -59,6 +63,8 @@ pub struct Readme;
 mod batch;
 #[doc(hidden)]
 pub mod bindings;
+pub mod clock;
+mod codec;
 mod config;
 mod edits;
 mod event;
@@ -66,16 +72,22 @@ mod events;
 mod failure;
 mod find;
 mod guest;
+mod handover;
 mod header_column;
 mod headers;
+pub mod http;
 mod interceptor;
 pub mod log;
 pub mod metrics;
 mod packed;
+mod sink;
+mod source;
+pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
 pub use batch::Batch;
+pub use codec::{Codec, Cut};
 pub use config::{Issue, NoConfig, one_or_many};
 pub use edits::Edits;
 pub use event::Event;
@@ -84,7 +96,12 @@ pub use failure::Failure;
 pub use find::Finder;
 #[doc(hidden)]
 pub use guest::Slot;
+pub use handover::{Handover, Snapshot};
 pub use header_column::HeaderColumn;
 pub use headers::Headers;
 pub use interceptor::{Instance, Interceptor};
 pub use packed::Packed;
+#[cfg(feature = "two-phase")]
+pub use sink::TwoPhase;
+pub use sink::{Delivery, Outcome, Sink};
+pub use source::{Limits, Pace, Polled, Source};

@@ -88,18 +88,7 @@ fn split(rows: &mut [Row], splits: types::Splits) -> Result<(), String> {
     if splits.counts.len() != splits.rows.len() {
         return Err("a split needs one count for each row".into());
     }
-    let bodies = checked(splits.events.bodies, total)?;
-    let headers = Headers::from(splits.events.headers);
-    if headers.len() != total {
-        return Err("a split needs headers for each event".into());
-    }
-    let mut new = (0..total as u32).map(|number| {
-        let mut event = Event::new(&bodies[number]);
-        for (name, value) in headers.row(number) {
-            event.set_header(name, value);
-        }
-        event
-    });
+    let mut new = unpack(splits.events, total)?.into_iter();
     let counts = splits.counts;
     each(rows, &splits.rows, |place, row| {
         if let Row::There { events, is_split, .. } = row {
@@ -107,6 +96,26 @@ fn split(rows: &mut [Row], splits: types::Splits) -> Result<(), String> {
             *is_split = true;
         }
     })
+}
+
+/// Takes events out of the form that crosses the boundary, after checking that it adds up.
+pub(super) fn unpack(events: types::PackedEvents, count: usize) -> Result<Vec<Event>, String> {
+    let bodies = checked(events.bodies, count)?;
+    let names = events.headers.name_ids.len();
+    let is_whole = events.headers.counts.iter().map(|count| *count as usize).sum::<usize>() == names;
+    if events.headers.counts.len() != count || !is_whole {
+        return Err(format!("{count} events need headers that add up"));
+    }
+    texts(events.headers.values.clone(), names)?;
+    let headers = Headers::from(events.headers);
+    let event = |number: u32| {
+        let mut event = Event::new(&bodies[number]);
+        for (name, value) in headers.row(number) {
+            event.set_header(name, value);
+        }
+        event
+    };
+    Ok((0..count as u32).map(event).collect())
 }
 
 /// Changes the named rows, after checking that they ascend, are in range and still there.

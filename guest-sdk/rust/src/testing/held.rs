@@ -24,7 +24,7 @@ impl HeldEvents {
 
     /// A fixed time, so that tests repeat: 2026-01-01T00:00:00Z.
     pub(crate) fn formed_at(&self) -> u64 {
-        1_767_225_600_000_000_000
+        super::fake::START_NANOS
     }
 
     pub(crate) fn bodies(&self) -> types::Packed {
