@@ -216,6 +216,12 @@ impl Sink for WasmSink {
         true
     }
 
+    fn settled(&mut self, committed: bool) {
+        if let (true, Some(state)) = (committed, self.state.take()) {
+            state.commit();
+        }
+    }
+
     async fn close(mut self: Box<Self>) -> Result<(), SinkError> {
         if let Some(instance) = self.lane.take() {
             instance.stop().await;

@@ -42,7 +42,7 @@ pub(crate) async fn apply(
     let plan = Arc::new(plan);
     let mut built = build_off_thread(services, running, &plan, &difference).await?;
     open(&built.channels, built.dead_letter.as_ref(), &plan).await?;
-    let prepared = match succession::prepare(running, &built).await {
+    let prepared = match succession::prepare(succession::pairs(running, &built)).await {
         // Dropped when the other step fails, and with that undone.
         Ok(ready) => prepare_running_parts(running, &old, &plan, &difference, &built).map(|()| ready),
         Err(findings) => Err(findings),
