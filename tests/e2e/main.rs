@@ -11,4 +11,6 @@ mod examples;
 mod misbehaving;
 mod reload_under_load;
 mod shutdown;
+mod state;
+mod swap;
 mod watch;

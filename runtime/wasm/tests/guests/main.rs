@@ -7,4 +7,6 @@ mod answers;
 mod faults;
 mod limits;
 mod load;
+mod states;
 mod support;
+mod swaps;
