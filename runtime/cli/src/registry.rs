@@ -26,7 +26,8 @@ pub(crate) fn registry() -> Arc<Registry> {
 
 /// What runs plugins; native code is cached under the agent's data directory.
 pub(crate) fn plugin_host(data_dir: &Path) -> Arc<dyn PluginHost> {
-    Arc::new(millrace_wasm::WasmHost::new(data_dir.join("plugins")))
+    let host = millrace_wasm::WasmHost::new(data_dir.join("plugins"));
+    Arc::new(host.with_environment(Arc::new(crate::place::environment())))
 }
 
 /// Reads a configuration.

@@ -140,6 +140,7 @@ fn kind_text(kind: OptionKind) -> String {
         OptionKind::Paths => "one or more paths".into(),
         OptionKind::Addresses => "one or more \"host:port\"".into(),
         OptionKind::Map => "names with texts".into(),
+        OptionKind::Plugin => "name of a plugin, with its options".into(),
         OptionKind::Block(_) => "group of options".into(),
         OptionKind::Blocks(_) => "group of options, repeatable, with an optional name".into(),
         OptionKind::Cases(_) => "group of options, repeatable, with one or more names".into(),

@@ -61,7 +61,7 @@ pub use json::{pointer_span, to_json};
 pub use load::{load, parse_nodes, parse_text};
 pub use node::{Node, Property, Scalar, Spanned};
 pub use option::{OptionKind, OptionSpec};
-pub use reader::{AGENT_OPTIONS, PLUGIN_OPTIONS};
+pub use reader::{AGENT_OPTIONS, GRANT_OPTIONS, PLUGIN_OPTIONS};
 pub use report::Report;
 pub use section::{Section, Value};
 pub use sink_options::SINK_OPTIONS;

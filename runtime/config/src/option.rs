@@ -89,4 +89,7 @@ pub enum OptionKind {
     /// A group that may be repeated, each with one or more arguments: `case "crit" "alert" channel="fast"`. Read
     /// by [`crate::Section::blocks`] and [`crate::Section::names`].
     Cases(&'static [OptionSpec]),
+    /// A plugin by its name, with options that only it knows: `codec "frames" { magic "MR" }`. Read by
+    /// [`crate::Section::block`] and [`crate::Section::name`].
+    Plugin,
 }

@@ -47,6 +47,11 @@ pub const SINK_OPTIONS: &[OptionSpec] = &[
         "",
         "What happens after a delivery that failed but may succeed later",
     ),
+    OptionSpec::optional(
+        "codec",
+        OptionKind::Plugin,
+        "A codec plugin that turns each event into bytes before the sink gets it",
+    ),
     OptionSpec::with_default(
         "concurrency",
         OptionKind::Integer { min: 1, max: 256 },

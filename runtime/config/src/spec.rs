@@ -66,8 +66,8 @@ pub struct PluginSpec {
     pub log_lines_max: u32,
     /// State of one component, in bytes.
     pub state_bytes_max: u64,
-    /// What the operator grants: the `grant` node as written. None: nothing.
-    pub grant: Option<Node>,
+    /// What the operator grants: the `grant` block, checked against [`crate::GRANT_OPTIONS`]. None: nothing.
+    pub grant: Option<Section>,
     /// The whole node.
     pub node: Node,
 }

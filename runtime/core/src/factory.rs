@@ -6,11 +6,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostics, OptionSpec, PluginSpec, Section};
+use millrace_config::{Diagnostic, Diagnostics, OptionSpec, PluginSpec, Section, Span};
 
 use crate::{
-    channel::Channel, clock::Clock, interceptor::Interceptor, metrics::Metrics, plugin::PluginHost,
-    selector::Selector, sink::Sink, source::Source,
+    channel::Channel, clock::Clock, codec::Codec, interceptor::Interceptor, metrics::Metrics,
+    plugin::PluginHost, selector::Selector, sink::Sink, source::Source,
 };
 
 /// What a factory may use besides the options.
@@ -32,6 +32,39 @@ pub struct BuildContext {
     pub plugins: Arc<[PluginSpec]>,
     /// What runs plugins.
     pub plugin_host: Arc<dyn PluginHost>,
+}
+
+impl BuildContext {
+    /// A plugin by the name that `at` in a section gives it.
+    ///
+    /// # Errors
+    /// There is no plugin of that name, with the way to add one.
+    pub fn plugin(&self, name: &str, at: Span) -> Result<&PluginSpec, Diagnostics> {
+        if let Some(plugin) = self.plugins.iter().find(|plugin| plugin.name.value == name) {
+            return Ok(plugin);
+        }
+        let known: Vec<_> = self.plugins.iter().map(|plugin| plugin.name.value.as_str()).collect();
+        let help = if known.is_empty() {
+            format!("plugins {{\n    {name} path=\"plugins/{name}.wasm\"\n}}")
+        } else {
+            format!("known plugins: {}", known.join(", "))
+        };
+        Err(Diagnostic::error("plugin::unknown", at, format!("there is no plugin {name}")).help(help).into())
+    }
+
+    /// The codec that the option `codec` of a section names, an [`millrace_config::OptionKind::Plugin`].
+    ///
+    /// # Errors
+    /// Everything that keeps the codec from working.
+    pub fn codec(&self, section: &Section) -> Result<Arc<dyn Codec>, Diagnostics> {
+        let Some(codec) = section.block("codec") else {
+            return Err(
+                Diagnostic::error("config::missing-option", section.span(), "no codec is named").into()
+            );
+        };
+        let plugin = self.plugin(codec.name().unwrap_or_default(), codec.span())?;
+        self.plugin_host.codec(plugin, codec, self)
+    }
 }
 
 /// Declares a type of source.

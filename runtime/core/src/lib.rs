@@ -21,6 +21,7 @@ mod batch;
 mod channel;
 mod channel_processor;
 mod clock;
+mod codec;
 mod dead_letter;
 mod delivery;
 mod error;
@@ -44,6 +45,7 @@ pub use bytestring::ByteString;
 pub use channel::{Channel, ChannelStats, PutTransaction, Reconfigured, TakeTransaction};
 pub use channel_processor::{ChannelProcessor, Pipeline, PipelineChannel, PipelineInterceptor};
 pub use clock::Clock;
+pub use codec::{Codec, CodecError, Decoded, Encoded};
 pub use dead_letter::{Rejection, dead_letter_event};
 pub use delivery::{Delivery, Taken};
 pub use error::{

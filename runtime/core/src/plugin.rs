@@ -1,11 +1,11 @@
 //! The seam between components and the plugin host: the engine builds plugin components without knowing what
 //! runs them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section};
 
-use crate::{factory::BuildContext, interceptor::Interceptor, sink::Sink, source::Source};
+use crate::{codec::Codec, factory::BuildContext, interceptor::Interceptor, sink::Sink, source::Source};
 
 /// Builds components out of plugins. Blocking: compiles where the cache misses.
 pub trait PluginHost: Send + Sync {
@@ -41,6 +41,23 @@ pub trait PluginHost: Send + Sync {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<Box<dyn Sink>, Diagnostics>;
+
+    /// A codec, as above. `section` is the node that names it, with its options.
+    ///
+    /// # Errors
+    /// As above.
+    fn codec(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Arc<dyn Codec>, Diagnostics>;
+
+    /// What can be said about what a plugin is granted without building it: grants that cannot work, channels that do
+    /// not exist, and, as warnings, grants that the plugin cannot use.
+    fn check_grants(&self, _plugin: &PluginSpec, _channels: &[&str]) -> Diagnostics {
+        Diagnostics::default()
+    }
 
     /// What tells two versions of a plugin file apart: the digest of its content. None: unreadable.
     fn digest(&self, plugin: &PluginSpec) -> Option<String>;
@@ -79,6 +96,15 @@ impl PluginHost for NoPlugins {
         _section: &Section,
         _cx: &BuildContext,
     ) -> Result<Box<dyn Sink>, Diagnostics> {
+        Err(unsupported(plugin))
+    }
+
+    fn codec(
+        &self,
+        plugin: &PluginSpec,
+        _section: &Section,
+        _cx: &BuildContext,
+    ) -> Result<Arc<dyn Codec>, Diagnostics> {
         Err(unsupported(plugin))
     }
 

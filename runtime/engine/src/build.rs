@@ -4,11 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use millrace_config::{Diagnostics, Node, Scalar, Span, Spanned};
 use millrace_core::{
-    BuildContext, Channel, Clock, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost, Registry,
-    Selector, SelectorContext, Sink, Source,
+    BuildContext, Channel, Clock, Codec, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost,
+    Registry, Selector, SelectorContext, Sink, Source,
 };
 
-use crate::plan::{AgentPlan, ChannelPlan, InterceptorPlan, SinkTree, SourcePlan, empty_node};
+use crate::plan::{AgentPlan, ChannelPlan, DeliveryPlan, InterceptorPlan, SinkTree, SourcePlan, empty_node};
 
 /// The name of the channel that takes rejected events when the configuration names none.
 pub(crate) const DEAD_LETTER: &str = "dead-letter";
@@ -103,7 +103,22 @@ impl Builder {
         (factory.build)(section, &channels, &self.context(plan, "selectors", &source.name, 1)).map(Arc::from)
     }
 
-    pub(crate) fn sink(&self, plan: &AgentPlan, tree: &SinkTree) -> Result<Box<dyn Sink>, Diagnostics> {
+    /// The sinks of a delivery and its codec.
+    pub(crate) fn delivery(
+        &self,
+        plan: &AgentPlan,
+        delivery: &DeliveryPlan,
+    ) -> Result<BuiltDelivery, Diagnostics> {
+        let copies = delivery.delivery.count("concurrency").max(1);
+        let sinks = (0..copies).map(|_| self.sink(plan, &delivery.tree)).collect::<Result<_, _>>()?;
+        let codec = delivery.delivery.block("codec").map(|_| {
+            let cx = self.context(plan, "sinks", &format!("{}/codec", delivery.name), 1);
+            cx.codec(&delivery.delivery)
+        });
+        Ok(BuiltDelivery { sinks, codec: codec.transpose()? })
+    }
+
+    fn sink(&self, plan: &AgentPlan, tree: &SinkTree) -> Result<Box<dyn Sink>, Diagnostics> {
         let cx = self.context(plan, "sinks", &tree.name, 1);
         let kind = &tree.component.kind.value;
         let Some(members) = &tree.members else {
@@ -122,6 +137,14 @@ impl Builder {
         }
         (factory.build)(&tree.section, built, &cx)
     }
+}
+
+/// What a delivery consists of besides its channel.
+pub(crate) struct BuiltDelivery {
+    /// As many as work at the same time.
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    /// Shared by all of them.
+    pub(crate) codec: Option<Arc<dyn Codec>>,
 }
 
 /// A plan names only types of its registry, so this is said when an agent gets another registry's plan.
@@ -160,7 +183,7 @@ pub fn validate(
         }
     }
     for delivery in &plan.deliveries {
-        note(builder.sink(plan, &delivery.tree).map(drop));
+        note(builder.delivery(plan, delivery).map(drop));
     }
     findings
 }

@@ -9,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 use bytestring::ByteString;
 use millrace_config::Section;
 use millrace_core::{
-    Backoff, Batch, BatchLimit, Channel, ChannelError, Clock, Event, Health, HealthState, PipelineChannel,
-    Refusal, Rejection, Retry, Sink, SinkError, SinkMetrics, TakeTransaction, dead_letter_event,
+    Backoff, Batch, BatchLimit, Channel, ChannelError, Clock, Codec, CodecError, Encoded, Event, Health,
+    HealthState, PipelineChannel, Refusal, Rejection, Retry, Sink, SinkError, SinkMetrics, TakeTransaction,
+    dead_letter_event,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ pub(crate) struct SinkRunner {
     pub(crate) health: Health,
     /// Where deliveries are named; None: the sink does not ask.
     pub(crate) ledger: Option<Ledger>,
+    /// Turns events into bytes before the sink gets them.
+    pub(crate) codec: Option<Arc<dyn Codec>>,
     /// Cancelled: finish the batch in hand, then close.
     pub(crate) stop: CancellationToken,
 }
@@ -92,6 +95,10 @@ impl SinkRunner {
             tracing::warn!(sink = %self.name, %error, "closing failed");
             self.health.failed(self.clock.now(), &error);
         }
+        // The last runner ends what all of them shared.
+        if let Some(codec) = self.codec.as_ref().filter(|codec| Arc::strong_count(codec) == 1) {
+            codec.close().await;
+        }
         self.health.set(HealthState::Stopped);
     }
 
@@ -109,7 +116,16 @@ impl SinkRunner {
         if batch.is_empty() {
             return Ok(false);
         }
-        match self.settle(sink, &batch, note.as_mut()).await {
+        let encoded = match &self.codec {
+            Some(codec) => self.encoded(&**codec, &batch).await,
+            None => Some(batch),
+        };
+        let settled = match encoded {
+            Some(batch) if batch.is_empty() => Settled::Commit,
+            Some(batch) => self.settle(sink, &batch, note.as_mut()).await,
+            None => Settled::Stopped,
+        };
+        match settled {
             Settled::Commit => {
                 let committed = self.commit(transaction).await;
                 sink.settled(committed.is_ok());
@@ -134,6 +150,36 @@ impl SinkRunner {
         let batch = transaction.take(self.limit).await?;
         let note = self.ledger.as_ref().map(|_| Note::new(transaction.taken(), None));
         Ok((transaction, batch, note))
+    }
+
+    /// The batch as its codec writes it; what cannot be written goes to the dead-letter channel. None: stopped.
+    async fn encoded(&self, codec: &dyn Codec, batch: &Batch) -> Option<Batch> {
+        let mut backoff = Backoff::new(self.retry.initial, self.retry.longest);
+        loop {
+            let error = match codec.encode(batch).await {
+                Ok(Encoded { batch: encoded, refusals, .. }) if refusals.is_empty() => return Some(encoded),
+                Ok(Encoded { batch: encoded, refusals, .. }) => {
+                    return match self.reject(batch, refusals, encoded.len()).await {
+                        Settled::Commit => Some(encoded),
+                        Settled::Stopped => None,
+                    };
+                }
+                Err(error) => error,
+            };
+            if backoff.failures() == 0 {
+                tracing::warn!(sink = %self.name, events = batch.len(), %error, "batch not encoded, trying again");
+            }
+            self.metrics.delivery_failures.inc();
+            self.health.failed(self.clock.now(), &error);
+            let after = match error {
+                CodecError::Later { after, .. } => after.unwrap_or_default(),
+                CodecError::Stream { .. } => Duration::ZERO,
+            };
+            self.pause(backoff.failed().max(after)).await;
+            if self.stop.is_cancelled() {
+                return None;
+            }
+        }
     }
 
     async fn commit(&self, transaction: Box<dyn TakeTransaction>) -> Result<(), ChannelError> {

@@ -170,7 +170,7 @@ fn rows(host: &Arc<WasmHost>, guests: &Path) -> Vec<Row> {
 fn build(host: &Arc<WasmHost>, name: &str, path: &Path) -> Arc<dyn Interceptor> {
     let text = format!("wasm \"{name}\"");
     let (nodes, files, _) = parse_nodes("bench.kdl", &text, &MapEnvironment::default());
-    let [factory] = &millrace_wasm::factories()[..] else { std::process::exit(2) };
+    let [factory] = &millrace_wasm::interceptors()[..] else { std::process::exit(2) };
     let Some(node) = nodes.first() else { std::process::exit(2) };
     let (section, _) = check(node, factory.options, true, &files);
     let plugin = plugin(name, path, node);

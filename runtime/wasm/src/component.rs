@@ -11,6 +11,7 @@ use crate::{
     cache::{CodeCache, Origin, digest},
     engine::PluginEngine,
     error::HostError,
+    grants::Grants,
     host,
     imports::{self, Names},
     role::{self, Exports, Role},
@@ -33,6 +34,37 @@ pub(crate) struct LoadedPlugin {
     pub(crate) waits: bool,
     /// Whether it asks for a state of its own.
     pub(crate) keeps_state: bool,
+    /// What it is linked against; the same file can be loaded in several ways.
+    pub(crate) offer: Offer,
+}
+
+/// What a component gets besides the plugin package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Offer {
+    /// Whether its calls may wait.
+    pub(crate) waits: bool,
+    /// Real WASI in place of the inert set: something of it was granted.
+    pub(crate) wasi: bool,
+    /// Real clocks, where WASI is real.
+    pub(crate) clocks: bool,
+    /// Real random numbers, where WASI is real.
+    pub(crate) random: bool,
+}
+
+impl Offer {
+    /// What the grants come to for a component with these imports.
+    pub(crate) fn new(names: &Names, grants: Option<&Grants>) -> Self {
+        let wasi = match grants {
+            Some(grants) => grants.are_beyond_inert(names),
+            None => names.needs().any(|(import, _)| import.starts_with("wasi:")),
+        };
+        Self {
+            waits: wasi || imports::may_wait(names),
+            wasi,
+            clocks: wasi && grants.is_some_and(|grants| grants.clocks.is_some()),
+            random: wasi && grants.is_some_and(|grants| grants.random.is_some()),
+        }
+    }
 }
 
 /// Reads a plugin file within the limit.
@@ -59,13 +91,15 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", digest(bytes))
 }
 
-/// Takes a file's content to something that can be instantiated in this role.
+/// Takes a file's content to something that can be instantiated in this role. Without grants the imports that need one
+/// count as granted: that is for looking at a file.
 pub(crate) fn load(
     engine: &Arc<PluginEngine>,
     cache: &CodeCache,
     wasm: &[u8],
     expected_digest: Option<&str>,
     role: Role,
+    grants: Option<&Grants>,
 ) -> Result<LoadedPlugin, HostError> {
     check_size(wasm.len() as u64)?;
     let found = digest(wasm);
@@ -76,18 +110,20 @@ pub(crate) fn load(
         return Err(HostError::Digest { expected: expected.to_owned(), found });
     }
     let names = imports::names(wasm)?;
-    imports::check(&names)?;
+    imports::check(&names, grants)?;
     role::check_names(&names, role)?;
-    let (waits, keeps_state) = (imports::may_wait(&names), imports::keeps_state(&names));
+    let offer = Offer::new(&names, grants);
+    let keeps_state = imports::keeps_state(&names);
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
-    let linked =
-        host::add_to_linker(&mut linker, waits).and_then(|()| host::add_wasi(&mut linker, &component));
+    let linked = host::add_to_linker(&mut linker, offer.waits)
+        .and_then(|()| host::add_wasi(&mut linker, &component, offer));
     linked.map_err(|error| HostError::Engine(format!("{error:#}")))?;
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = role::check_exports(engine, &linker, &component, &names)?;
     let digest = format!("sha256:{found}");
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, waits, keeps_state })
+    let (engine, waits) = (Arc::clone(engine), offer.waits);
+    Ok(LoadedPlugin { engine, digest, pre, exports, origin, waits, keeps_state, offer })
 }
 
 /// An import has the right name but another type.

@@ -42,10 +42,13 @@ pub(crate) fn diagnostic(error: &HostError, plugin: &PluginSpec, role: Role) -> 
                 role.interface()
             )),
         HostError::Import { grant, .. } => {
-            let diagnostic = at("plugin::import", path).label("asks for more than is offered");
+            let diagnostic = at("plugin::import", path);
             match grant {
-                Some(grant) => diagnostic.help(format!("what could be granted in its place: {grant}")),
-                None => diagnostic,
+                Some(grant) => {
+                    let help = format!("grant it in the plugin's node: {grant}");
+                    diagnostic.label("asks for more than is granted").help(help)
+                }
+                None => diagnostic.label("asks for more than is offered"),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The source, interceptor and sink type `wasm`, for the registry.
 
-use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
+use millrace_config::{Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
 use crate::{generation::OnFault, role::Role, source::PollLimits, swap};
@@ -11,7 +11,7 @@ pub(crate) fn own_options(role: Role) -> &'static [&'static str] {
         Role::Interceptor => &["plugin", "on-fault", "swap", "roll-back", "replay"],
         Role::Sink => &["plugin", "on-fault"],
         Role::Source => &["plugin", "poll"],
-        Role::Codec => &["plugin"],
+        Role::Codec => &[],
     }
 }
 
@@ -98,18 +98,7 @@ pub fn sinks() -> Vec<SinkFactory> {
 /// The plugin that a component names.
 fn plugin_of<'a>(section: &Section, cx: &'a BuildContext) -> Result<&'a PluginSpec, Diagnostics> {
     let own_name = section.name().unwrap_or_default();
-    let name = section.optional_text("plugin").unwrap_or(own_name);
-    if let Some(plugin) = cx.plugins.iter().find(|plugin| plugin.name.value == name) {
-        return Ok(plugin);
-    }
-    let known: Vec<_> = cx.plugins.iter().map(|plugin| plugin.name.value.as_str()).collect();
-    let help = if known.is_empty() {
-        format!("plugins {{\n    {name} path=\"plugins/{name}.wasm\"\n}}")
-    } else {
-        format!("known plugins: {}", known.join(", "))
-    };
-    let reason = format!("there is no plugin {name}");
-    Err(Diagnostic::error("plugin::unknown", section.span_of("plugin"), reason).help(help).into())
+    cx.plugin(section.optional_text("plugin").unwrap_or(own_name), section.span_of("plugin"))
 }
 
 /// What one poll of a source may bring.

@@ -23,7 +23,7 @@ pub(crate) fn fault(store: &Store<GuestState>, error: &wasmtime::Error, time: Du
         // wasmtime begins with "wasm trap: " what is called a trap here already.
         _ => (FaultKind::Trap, error.root_cause().to_string().replacen("wasm trap: ", "", 1)),
     };
-    if let (FaultKind::Trap, Some(said)) = (kind, &state.log.last_error) {
+    if let (FaultKind::Trap, Some(said)) = (kind, state.last_error()) {
         reason = format!("{reason}; the plugin said: {said}");
     }
     Fault { kind, reason: escaped(&reason, 1024), backtrace: backtrace(error) }

@@ -56,7 +56,7 @@ pub(crate) enum Held {
     Systematic(Fault),
     #[error("the plugin broke: {0}")]
     Broke(Fault),
-    #[error("the plugin does not start: {0}")]
+    #[error("{0}")]
     Start(String),
     #[error("the plugin is being stopped")]
     Stopped,
@@ -125,7 +125,7 @@ impl Generation {
             lanes: Lanes::new(Arc::clone(&template), first, Recycling::new(memory_bytes_max)),
             template,
             origin,
-            channels: grants.channels,
+            channels: grants.channel_names(),
             on_fault,
             bad_in_a_row: 0.into(),
             usual_nanos: 0.into(),
@@ -353,7 +353,7 @@ impl Generation {
                     self.took(instance.last_call_nanos());
                     answer
                 }
-                Err(error) => return Err(Unchanged::new(batch, start_problem(error))),
+                Err(error) => return Err(Unchanged::new(batch, start_problem(&error))),
             };
             batch = returned;
             let edits = match answer {
@@ -505,13 +505,6 @@ fn rejected_rows(batch: Batch, rejection: &Rejection) -> Vec<Row> {
 }
 
 /// A fresh instance that does not start is no fault of any event: `configure` worked before.
-fn start_problem(error: StartError) -> Problem {
-    let held = match error {
-        StartError::Fault(fault) => Held::Start(fault.to_string()),
-        StartError::Issues(issues) => {
-            let reasons = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.reason));
-            Held::Start(escaped(&reasons.collect::<Vec<_>>().join("; "), REASON_BYTES_MAX))
-        }
-    };
-    Problem::Later(Later { held, after: None })
+fn start_problem(error: &StartError) -> Problem {
+    Problem::Later(Later { held: Held::Start(error.to_string()), after: None })
 }

@@ -1,12 +1,12 @@
 //! What a component asks for and offers, read from the file without compiling or running it.
 //!
-//! Imports are the capabilities a plugin asks for. The plugin package is offered to all. WASI comes from tool-chains,
-//! not from what a plugin wants to do, so an inert part of it is offered (see `host::wasi`); the network and
-//! everything unknown is refused here, by name.
+//! Imports are the capabilities a plugin asks for. The plugin package is offered to all, its `http` only for a grant.
+//! WASI mostly comes from tool-chains, not from what a plugin wants to do, so an inert part of it is offered to all
+//! (see `host::wasi`), the network only for a grant. Everything else is refused here, by name.
 
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::{bindings::interface, error::HostError};
+use crate::{bindings::interface, error::HostError, grants::Grants};
 
 /// The custom section in which `millrace plugin build` leaves the manifest.
 const MANIFEST_SECTION: &str = "millrace:manifest";
@@ -34,6 +34,23 @@ const INERT_WASI: &[&str] = &[
     "wasi:random/insecure-seed",
     "wasi:random/random",
 ];
+
+/// WASI interfaces that are there only for a grant, without their versions.
+const GRANTED_WASI: &[&str] = &[
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// Interfaces of the plugin package that this agent has.
+const OFFERED: &[&str] =
+    &[interface::TYPES, interface::LOG, interface::METRICS, interface::CLOCK, interface::STATE, interface::HTTP];
 
 /// The names at a component's border, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +99,7 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
     Ok(names)
 }
 
-/// Whether a component imports something that waits for the world outside.
+/// Whether a component imports something of the package that waits for the world outside.
 pub(crate) fn may_wait(names: &Names) -> bool {
     names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
 }
@@ -92,9 +109,65 @@ pub(crate) fn keeps_state(names: &Names) -> bool {
     names.imports.iter().any(|name| is_compatible(name, interface::STATE))
 }
 
-/// Refuses imports that are not offered: the first one in the file with the reason, the others by name.
-pub(crate) fn check(names: &Names) -> Result<(), HostError> {
-    let mut refused = names.imports.iter().filter_map(|name| refusal(name));
+/// What an import needs to be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Http,
+    Socket,
+}
+
+impl Need {
+    /// A line for the `grant` block.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Self::Http => "http \"https://host.example\"",
+            Self::Socket => "socket \"tcp://host.example:5432\"",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP requests are carried out only where they are granted",
+            Self::Socket => "a plugin opens no connections but those that are granted",
+        }
+    }
+}
+
+impl Names {
+    /// The imports that need a grant, and which.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = (&str, Need)> {
+        self.imports.iter().filter_map(|name| Some((name.as_str(), need(name)?)))
+    }
+
+    /// Whether any import begins like this.
+    pub(crate) fn imports_any(&self, prefix: &str) -> bool {
+        self.imports.iter().any(|name| name.starts_with(prefix))
+    }
+}
+
+fn need(name: &str) -> Option<Need> {
+    let base = name.split('@').next().unwrap_or(name);
+    match base.split('/').next() {
+        Some("wasi:sockets") => Some(Need::Socket),
+        Some("wasi:http") => Some(Need::Http),
+        _ if is_compatible(name, interface::HTTP) => Some(Need::Http),
+        _ => None,
+    }
+}
+
+/// Refuses imports that are not offered or, where grants are given, not granted: the first one in the file with the
+/// reason, the others by name.
+pub(crate) fn check(names: &Names, grants: Option<&Grants>) -> Result<(), HostError> {
+    let not_granted = |name: &str| {
+        let need = need(name)?;
+        let is_missing = grants.is_some_and(|grants| !grants.satisfy(need));
+        is_missing.then(|| HostError::Import {
+            name: name.to_owned(),
+            reason: need.reason().to_owned(),
+            grant: Some(format!("grant {{ {} }}", need.line())),
+        })
+    };
+    let mut refused = names.imports.iter().filter_map(|name| refusal(name).or_else(|| not_granted(name)));
     let Some(mut first) = refused.next() else { return Ok(()) };
     let others: Vec<String> = refused
         .filter_map(|error| match error {
@@ -110,42 +183,32 @@ pub(crate) fn check(names: &Names) -> Result<(), HostError> {
     Err(first)
 }
 
-/// Why an import is refused; None: it is offered.
+/// Why an import is refused whatever is granted; None: it is offered, perhaps only for a grant.
 pub(crate) fn refusal(name: &str) -> Option<HostError> {
     let base = name.split('@').next().unwrap_or(name);
-    let refuse = |reason: &str, grant: Option<String>| {
-        Some(HostError::Import { name: name.to_owned(), reason: reason.to_owned(), grant })
+    let refuse = |reason: &str| {
+        Some(HostError::Import { name: name.to_owned(), reason: reason.to_owned(), grant: None })
     };
-    if [interface::TYPES, interface::LOG, interface::METRICS, interface::STATE]
-        .iter()
-        .any(|offered| is_compatible(name, offered))
-    {
+    if OFFERED.iter().any(|offered| is_compatible(name, offered)) {
         return None;
     }
     if let Some(own) = base.strip_prefix(interface::PACKAGE) {
-        let known = ["types", "log", "metrics", "state"].contains(&own);
+        let is_known = OFFERED.iter().any(|offered| offered.split('@').next() == Some(base));
         return match own {
-            _ if known => refuse("the plugin was built for another version of the package than 0.1", None),
-            "lifecycle" | "interceptor" => {
-                refuse("this interface is exported by plugins, not imported", None)
+            _ if is_known => refuse("the plugin was built for another version of the package than 0.1"),
+            "lifecycle" | "interceptor" | "source" | "sink" | "codec" | "handover" => {
+                refuse("this interface is exported by plugins, not imported")
             }
-            _ => refuse("this agent does not offer that interface to interceptors", None),
+            _ => refuse("this agent does not offer that interface"),
         };
     }
-    let is_inert = INERT_WASI.contains(&base)
-        && name.split('@').nth(1).is_some_and(|version| version.starts_with("0.2."));
+    let is_second = name.split('@').nth(1).is_some_and(|version| version.starts_with("0.2."));
     match base.split('/').next() {
-        _ if is_inert => None,
-        Some("wasi:sockets") => refuse(
-            "a plugin opens no sockets; HTTP is carried out by the host for plugins that are granted it",
-            Some("grant { http \"https://host.example\" }".to_owned()),
-        ),
-        Some("wasi:http") => refuse(
-            "plugins do not use wasi:http; the package's own `http` interface is what can be granted",
-            Some("grant { http \"https://host.example\" }".to_owned()),
-        ),
-        Some("wasi:filesystem") => refuse("a plugin has no files", None),
-        _ => refuse("nothing of that name is offered to plugins", None),
+        _ if is_second && (INERT_WASI.contains(&base) || GRANTED_WASI.contains(&base)) => None,
+        Some("wasi:sockets" | "wasi:http" | "wasi:filesystem") if !is_second => {
+            refuse("this agent offers WASI 0.2 only")
+        }
+        _ => refuse("nothing of that name is offered to plugins"),
     }
 }
 
@@ -163,8 +226,8 @@ pub(crate) fn is_compatible(name: &str, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_compatible, names, refusal};
-    use crate::error::HostError;
+    use super::{Names, check, is_compatible, names, refusal};
+    use crate::{error::HostError, grants::Grants};
 
     #[test]
     fn versions_fit_when_only_the_last_part_differs_before_one() {
@@ -176,12 +239,20 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_refused_with_the_grant_to_paste() {
-        let Some(HostError::Import { name, grant, .. }) = refusal("wasi:sockets/tcp@0.2.0") else {
-            panic!("not refused")
-        };
-        assert_eq!(name, "wasi:sockets/tcp@0.2.0");
-        assert_eq!(grant.as_deref(), Some("grant { http \"https://host.example\" }"));
+    fn the_network_is_there_for_a_grant_which_is_shown_where_it_is_missing() {
+        for (import, line) in [
+            ("wasi:sockets/tcp@0.2.0", "socket \"tcp://host.example:5432\""),
+            ("wasi:http/types@0.2.6", "http \"https://host.example\""),
+            ("millrace:plugin/http@0.1.0", "http \"https://host.example\""),
+        ] {
+            assert!(refusal(import).is_none());
+            let names = Names { imports: vec![import.to_owned()], ..Names::default() };
+            check(&names, None).unwrap();
+            let Err(HostError::Import { name, grant, .. }) = check(&names, Some(&Grants::default())) else {
+                panic!("not refused")
+            };
+            assert_eq!((name.as_str(), grant), (import, Some(format!("grant {{ {line} }}"))));
+        }
     }
 
     #[test]
@@ -191,7 +262,9 @@ mod tests {
         assert!(refusal("wasi:clocks/timezone@0.2.0").is_some());
         assert!(refusal("millrace:plugin/types@0.1.4").is_none());
         assert!(refusal("millrace:plugin/types@0.2.0").is_some());
-        assert!(refusal("millrace:plugin/http@0.1.0").is_some());
+        assert!(refusal("millrace:plugin/http@0.2.0").is_some());
+        assert!(refusal("wasi:sockets/tcp@0.3.0").is_some());
+        assert!(refusal("wasi:http/incoming-handler@0.2.0").is_some());
     }
 
     #[test]

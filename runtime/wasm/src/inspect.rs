@@ -19,7 +19,7 @@ pub struct Inspection {
     pub role: Option<&'static str>,
     /// The text of the manifest in the file, if there is one.
     pub manifest: Option<String>,
-    /// Why it would not load, in the words of `millrace check`; None: it loads.
+    /// Why it would not load even with the grants it needs, in the words of `millrace check`; None: it loads.
     pub problem: Option<String>,
 }
 
@@ -28,9 +28,9 @@ pub struct Inspection {
 pub struct InspectedImport {
     /// Its full name.
     pub name: String,
-    /// Why it is refused; None: it is offered.
+    /// Why it is refused whatever is granted; None: it is offered, perhaps only for a grant.
     pub refused: Option<String>,
-    /// What the operator may write in the plugin's node to allow it or its replacement.
+    /// What the operator has to write in the plugin's node to allow it; None: it needs no grant.
     pub grant: Option<String>,
 }
 
@@ -43,22 +43,27 @@ pub(crate) fn inspect(
     component::check_size(wasm.len() as u64)?;
     let names = imports::names(wasm)?;
     let role = Role::ALL.into_iter().find(|role| role.is_in(&names));
-    let problem = component::load(engine, cache, wasm, None, role.unwrap_or(Role::Interceptor));
+    let problem = component::load(engine, cache, wasm, None, role.unwrap_or(Role::Interceptor), None);
     let problem = problem.err().map(|error| error.to_string());
     let inspected = |name: &String| {
-        let (refused, grant) = match imports::refusal(name) {
-            Some(HostError::Import { reason, grant, .. }) => (Some(reason), grant),
-            _ => (None, None),
+        let refused = match imports::refusal(name) {
+            Some(HostError::Import { reason, .. }) => Some(reason),
+            _ => None,
         };
-        InspectedImport { name: name.clone(), refused, grant }
+        let need = names.needs().find(|(import, _)| import == name).map(|(_, need)| need);
+        InspectedImport {
+            name: name.clone(),
+            refused,
+            grant: need.map(|need| format!("grant {{ {} }}", need.line())),
+        }
     };
     Ok(Inspection {
         digest: component::digest_of(wasm),
         bytes: wasm.len() as u64,
         imports: names.imports.iter().map(inspected).collect(),
-        exports: names.exports,
+        exports: names.exports.clone(),
         role: role.map(Role::name),
-        manifest: names.manifest,
+        manifest: names.manifest.clone(),
         problem,
     })
 }

@@ -23,12 +23,14 @@ use crate::{
         ConfigureParams, ConfigureResults, Edit, Failure, Identity, InterceptParams, InterceptResults, Issue,
         RestoreParams, RestoreResults, SaveResults, Snapshot, StopParams,
     },
+    capabilities::Capabilities,
     component::LoadedPlugin,
+    edits::REASON_BYTES_MAX,
     engine::ticks,
     error::Fault,
     fault::fault,
     generation::State,
-    host::{GuestLog, GuestMetrics, LogSource},
+    host::{GuestLog, GuestMetrics, LogSource, RealWasi, escaped},
     metrics::PluginMetrics,
     off_worker,
     state::{GuestState, Limits},
@@ -42,6 +44,10 @@ const LIFT_BYTES_MAX: usize = 128 << 20;
 
 /// Handles that a guest may hold; it is only ever lent one batch.
 const HANDLES_MAX: usize = 10_000;
+
+/// The part of the time of a call, and the longest, that is kept from what the host waits for in it.
+const RESERVE: u32 = 10;
+const RESERVE_MAX: Duration = Duration::from_secs(1);
 
 /// Everything that instances of one component have in common.
 pub(crate) struct Template {
@@ -59,6 +65,8 @@ pub(crate) struct Template {
     pub(crate) log: Arc<LogSource>,
     pub(crate) guest_metrics: Arc<GuestMetrics>,
     pub(crate) metrics: PluginMetrics,
+    /// What it may do beyond looking at its events.
+    pub(crate) capabilities: Arc<Capabilities>,
 }
 
 /// Why there is no instance.
@@ -68,6 +76,19 @@ pub(crate) enum StartError {
     Fault(Fault),
     /// It found mistakes in its configuration.
     Issues(Vec<Issue>),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault(fault) => write!(f, "the plugin does not start: {fault}"),
+            Self::Issues(issues) => {
+                let reasons = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.reason));
+                let reasons = escaped(&reasons.collect::<Vec<_>>().join("; "), REASON_BYTES_MAX);
+                write!(f, "the plugin does not start: {reasons}")
+            }
+        }
+    }
 }
 
 /// A running guest.
@@ -100,18 +121,34 @@ impl Instance {
             metrics: Arc::clone(&template.guest_metrics),
             ticks_left: 0,
             waits: plugin.waits,
+            deadline: Instant::now(),
+            configuring: true,
+            capabilities: Arc::clone(&template.capabilities),
+            wasi: None,
         };
         let mut store = Store::new(plugin.engine.wasmtime(), state);
+        if plugin.offer.wasi {
+            let log = GuestLog::new(Arc::clone(&template.log), lane);
+            let wasi = RealWasi::new(&template.capabilities, log).map_err(StartError::Fault)?;
+            store.data_mut().wasi = Some(Box::new(wasi));
+        }
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(deadline);
         let memory = usize::try_from(template.memory_bytes_max).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(memory.saturating_mul(2).clamp(1 << 20, LIFT_BYTES_MAX));
         store.set_max_component_handles(HANDLES_MAX);
         let time = template.call_time_max.max(CONFIGURE_TIME_MAX);
-        set_deadline(&mut store, ticks(time));
+        set_deadline(&mut store, ticks(time), time);
         let running = plugin.engine.begin();
-        let started = configure(template, &mut store, lane).await;
+        let configured = configure(template, &mut store, lane);
+        // The timer belongs to a runtime, which guests that cannot wait do not need.
+        let started = if plugin.waits {
+            tokio::time::timeout(time, configured).await.unwrap_or_else(|_| Err(Trap::Interrupt.into()))
+        } else {
+            configured.await
+        };
         drop(running);
+        store.data_mut().configured();
         let (answer, instance, intercept) =
             started.map_err(|error| StartError::Fault(fault(&store, &error, time)))?;
         answer.map_err(StartError::Issues)?;
@@ -214,8 +251,8 @@ impl Instance {
         let template = Arc::clone(&self.template);
         self.calls += 1;
         self.in_call = true;
-        self.store.data_mut().log.last_error = None;
-        set_deadline(&mut self.store, self.deadline_ticks);
+        self.store.data_mut().forget_errors();
+        set_deadline(&mut self.store, self.deadline_ticks, template.call_time_max);
         let begun = Instant::now();
         let running = template.plugin.engine.begin();
         let answer = if template.plugin.waits {
@@ -271,7 +308,7 @@ impl Instance {
         }
         let time = self.template.call_time_max;
         let deadline_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        set_deadline(&mut self.store, self.deadline_ticks);
+        set_deadline(&mut self.store, self.deadline_ticks, time);
         let running = self.template.plugin.engine.begin();
         let stop = self
             .instance
@@ -345,9 +382,15 @@ impl Drop for Instance {
 }
 
 /// Gives a call so much time: one step first, after which it leaves the worker thread, then the rest.
-fn set_deadline(store: &mut Store<GuestState>, ticks: u64) {
+fn set_deadline(store: &mut Store<GuestState>, ticks: u64, time: Duration) {
     store.set_epoch_deadline(1);
-    store.data_mut().ticks_left = ticks.saturating_sub(1);
+    let state = store.data_mut();
+    state.ticks_left = ticks.saturating_sub(1);
+    if state.waits {
+        // A little earlier than the end of the call, so that the guest learns that its request was too slow.
+        let reserve = (time / RESERVE).min(RESERVE_MAX);
+        state.deadline = Instant::now() + time.saturating_sub(reserve);
+    }
 }
 
 /// Called in the guest when the epoch has reached what was set.

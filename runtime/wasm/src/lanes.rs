@@ -205,7 +205,7 @@ impl Lane {
             Some(instance) => instance,
             None => {
                 let started = Instance::start(template, self.number).await;
-                started.map_err(|_| "a fresh instance does not start".to_owned())?
+                started.map_err(|error| error.to_string())?
             }
         };
         match instance.restore(snapshot).await {

@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `plugin_host`, `factory` | what the engine and the registry see |
-//! | `component`, `imports`, `role`, `signature`, `grants`, `inspect` | from a file to something checked |
+//! | `component`, `imports`, `role`, `signature`, `inspect` | from a file to something checked |
+//! | `grants`, `capabilities`, `http`, `refusals` | what the operator allows beyond looking at events, and how it is done |
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
@@ -17,6 +18,8 @@
 
 mod bindings;
 mod cache;
+mod capabilities;
+mod codec;
 mod component;
 mod diagnostics;
 mod edits;
@@ -27,6 +30,7 @@ mod fault;
 mod generation;
 mod grants;
 mod host;
+mod http;
 mod imports;
 mod inspect;
 mod instance;
@@ -36,6 +40,7 @@ mod metrics;
 mod off_worker;
 mod origin;
 mod plugin_host;
+mod refusals;
 mod rescue;
 mod role;
 mod signature;

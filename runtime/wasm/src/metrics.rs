@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 
-use crate::{error::FaultKind, host::GuestFamilies};
+use crate::{error::FaultKind, host::GuestFamilies, refusals::RefusedFamily};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PluginLabels {
@@ -78,6 +78,8 @@ pub(crate) struct PluginFamilies {
     events_compared: Counters,
     events_differing: Counters,
     faults: Family<FaultLabels, Counter>,
+    /// Uses of what was not granted.
+    pub(crate) refused: RefusedFamily,
     pub(crate) guests: GuestFamilies,
 }
 
@@ -95,7 +97,11 @@ impl PluginFamilies {
         };
         let faults = Family::default();
         metrics.register("plugin_faults", "Calls that a plugin broke, by kind", faults.clone());
+        let refused = RefusedFamily::default();
+        let help = "What a plugin tried without being granted it, by kind";
+        metrics.register("plugin_refused", help, refused.clone());
         Self {
+            refused,
             calls: counters("plugin_calls", "Calls into a plugin"),
             events_in: counters("plugin_events_in", "Events lent to a plugin, repeated attempts included"),
             events_out: counters("plugin_events_out", "Events that came out of a plugin's calls"),

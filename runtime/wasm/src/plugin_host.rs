@@ -9,13 +9,15 @@ use std::{
 };
 
 use bytestring::ByteString;
-use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, to_json};
-use millrace_core::{BuildContext, Interceptor, PluginHost, Sink, Source, StateStore, StateStores};
+use millrace_config::{Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section, to_json};
+use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source, StateStore, StateStores};
 use parking_lot::Mutex;
 
 use crate::{
     cache::CodeCache,
-    component::{self, LoadedPlugin},
+    capabilities::Capabilities,
+    codec::WasmCodec,
+    component::{self, LoadedPlugin, Offer},
     diagnostics::{diagnostic, start_diagnostics},
     engine::PluginEngine,
     error::{Fault, HostError},
@@ -23,11 +25,14 @@ use crate::{
     generation::Generation,
     grants::Grants,
     host::{GuestMetrics, LogSource},
+    http::{Resolve, SystemResolver},
+    imports,
     inspect::{Inspection, inspect},
     instance::{Instance, StartError, Template, at_once},
     interceptor::WasmInterceptor,
     metrics::PluginFamilies,
     origin::Origin,
+    refusals::Refusals,
     role::Role,
     sink::WasmSink,
     source::WasmSource,
@@ -49,8 +54,11 @@ pub struct WasmHost {
     families: OnceLock<PluginFamilies>,
     /// What components keep; it outlives them.
     states: OnceLock<StateStores>,
-    /// Components in use, by digest: several interceptors share the code of one plugin.
-    loaded: Mutex<HashMap<String, Weak<LoadedPlugin>>>,
+    /// Components in use, by digest and by what is offered: several interceptors share the code of one plugin.
+    loaded: Mutex<HashMap<(String, Offer), Weak<LoadedPlugin>>>,
+    /// Where the values of secrets and variables come from.
+    environment: Arc<dyn Environment + Send + Sync>,
+    resolver: Arc<dyn Resolve>,
     /// Digests of files, so that a reload does not read what has not changed.
     digests: Mutex<HashMap<PathBuf, (SystemTime, u64, String)>>,
 }
@@ -65,8 +73,22 @@ impl WasmHost {
             families: OnceLock::new(),
             states: OnceLock::new(),
             loaded: Mutex::default(),
+            environment: Arc::new(MapEnvironment::default()),
+            resolver: Arc::new(SystemResolver),
             digests: Mutex::default(),
         }
+    }
+
+    /// Says where the values of granted secrets and variables come from. Without this there are none.
+    #[must_use]
+    pub fn with_environment(self, environment: Arc<dyn Environment + Send + Sync>) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// The grants of a plugin, or everything that is wrong with them.
+    fn grants(&self, plugin: &PluginSpec) -> Result<Arc<Grants>, Diagnostics> {
+        let (grants, found) = Grants::read(plugin.grant.as_ref(), &*self.environment);
+        if found.has_errors() { Err(found) } else { Ok(Arc::new(grants)) }
     }
 
     /// What a plugin file holds and asks for. Runs nothing of it.
@@ -86,21 +108,28 @@ impl WasmHost {
     }
 
     /// Reads, checks and compiles; code that is in use already is shared.
-    fn load(&self, plugin: &PluginSpec, role: Role) -> Result<Arc<LoadedPlugin>, HostError> {
+    fn load(&self, plugin: &PluginSpec, role: Role, grants: &Grants) -> Result<Arc<LoadedPlugin>, HostError> {
         let wasm = component::read(&plugin.path.value)?;
         let found = component::digest_of(&wasm);
-        let shared = self.loaded.lock().get(&found).and_then(Weak::upgrade);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
+        // Code is shared, permission is not.
+        let names = imports::names(&wasm)?;
+        let offer = Offer::new(&names, Some(grants));
         let fits = |shared: &Arc<LoadedPlugin>| {
-            pinned.is_none_or(|pinned| pinned == shared.digest) && shared.exports.has(role)
+            pinned.is_none_or(|pinned| pinned == shared.digest)
+                && shared.exports.has(role)
+                && imports::check(&names, Some(grants)).is_ok()
         };
-        if let Some(shared) = shared.filter(fits) {
+        let key = (found, offer);
+        let shared = self.loaded.lock().get(&key).and_then(Weak::upgrade).filter(fits);
+        if let Some(shared) = shared {
             return Ok(shared);
         }
-        let loaded = Arc::new(component::load(&self.engine()?, &self.cache, &wasm, pinned, role)?);
+        let loaded = component::load(&self.engine()?, &self.cache, &wasm, pinned, role, Some(grants))?;
+        let loaded = Arc::new(loaded);
         let mut all = self.loaded.lock();
         all.retain(|_, plugin| plugin.strong_count() > 0);
-        all.insert(found, Arc::downgrade(&loaded));
+        all.insert(key, Arc::downgrade(&loaded));
         tracing::info!(plugin = plugin.name.value, digest = loaded.digest, origin = ?loaded.origin, "plugin loaded");
         Ok(loaded)
     }
@@ -113,11 +142,19 @@ impl WasmHost {
         cx: &BuildContext,
         role: Role,
     ) -> Result<Prepared, Diagnostics> {
-        let grants = Grants::read(plugin.grant.as_ref())?;
-        let loaded = self.load(plugin, role).map_err(|error| diagnostic(&error, plugin, role))?;
+        let grants = self.grants(plugin)?;
+        let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
         let node = section.node().without(factory::own_options(role));
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
+        let refusals = Refusals::new(&cx.component, &plugin.name.value, families.refused.clone());
+        let capabilities = Capabilities::new(
+            Arc::clone(&grants),
+            Arc::clone(&self.resolver),
+            Arc::new(refusals),
+            Arc::clone(&cx.clock),
+            plugin.memory_bytes_max,
+        );
         let usual = if loaded.waits { WAITING_CALL_TIME } else { CALL_TIME };
         let template = Arc::new(Template {
             agent: cx.agent.to_string(),
@@ -143,6 +180,7 @@ impl WasmHost {
             }),
             guest_metrics: GuestMetrics::new(&cx.component, families.guests.clone(), metrics.clone()),
             metrics,
+            capabilities: Arc::new(capabilities),
             plugin: Arc::clone(&loaded),
         });
         let first =
@@ -193,7 +231,7 @@ impl WasmHost {
 pub(crate) struct Prepared {
     pub(crate) template: Arc<Template>,
     pub(crate) first: Instance,
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) origin: Origin,
     pub(crate) memory_bytes_max: u64,
 }
@@ -242,6 +280,49 @@ impl PluginHost for WasmHost {
     ) -> Result<Box<dyn Sink>, Diagnostics> {
         let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Sink))?;
         Ok(Box::new(WasmSink::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
+    }
+
+    fn codec(
+        &self,
+        plugin: &PluginSpec,
+        section: &Section,
+        cx: &BuildContext,
+    ) -> Result<Arc<dyn Codec>, Diagnostics> {
+        let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Codec))?;
+        let Some(exports) = prepared.template.plugin.exports.codec else {
+            let missing = HostError::Export {
+                name: Role::Codec.interface().into(),
+                expected: "the interface of a codec".into(),
+                found: "nothing".into(),
+            };
+            return Err(diagnostic(&missing, plugin, Role::Codec).into());
+        };
+        Ok(Arc::new(WasmCodec::new(prepared, exports, Arc::clone(&cx.clock))))
+    }
+
+    fn check_grants(&self, plugin: &PluginSpec, channels: &[&str]) -> Diagnostics {
+        let (grants, mut found) = Grants::read(plugin.grant.as_ref(), &*self.environment);
+        for (name, span) in &grants.channels {
+            if !channels.contains(&&**name) {
+                let near = millrace_config::closest(name, channels.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                found.push(
+                    Diagnostic::error(
+                        "config::unknown-channel",
+                        *span,
+                        format!("there is no channel `{name}`"),
+                    )
+                    .label("not defined")
+                    .help(format!("{near}known: {}", channels.join(", "))),
+                );
+            }
+        }
+        // A file that cannot be read or is no component is reported where it is loaded.
+        let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
+        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+            found.extend(grants.unused(&plugin.name.value, &names));
+        }
+        found
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]

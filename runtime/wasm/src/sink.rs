@@ -16,7 +16,7 @@ use crate::{
     error::{Fault, FaultKind},
     generation::{OnFault, State},
     host::escaped,
-    instance::{StartError, Template},
+    instance::Template,
     lanes::{Lane, Recycling},
     origin::Origin,
     plugin_host::Prepared,
@@ -62,7 +62,7 @@ impl WasmSink {
     async fn attempt(&mut self, part: &Batch, note: DeliveryNote) -> Result<Done, Fault> {
         let instance = match self.lane.instance(&self.template).await {
             Ok(instance) => instance,
-            Err(error) => return Ok(Done::Later { reason: not_started(error), after: None }),
+            Err(error) => return Ok(Done::Later { reason: error.to_string(), after: None }),
         };
         let mut lent = part.clone();
         lent.note_formed_at(|| self.clock.unix_nanos());
@@ -258,15 +258,4 @@ fn split(count: usize, rows: Vec<RowRefusal>) -> Result<Rows, Fault> {
         }
     }
     Ok((refusals, again, after))
-}
-
-fn not_started(error: StartError) -> String {
-    match error {
-        StartError::Fault(fault) => format!("the plugin does not start: {fault}"),
-        StartError::Issues(issues) => {
-            let reasons = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.reason));
-            let reasons = escaped(&reasons.collect::<Vec<_>>().join("; "), REASON_BYTES_MAX);
-            format!("the plugin does not start: {reasons}")
-        }
-    }
 }

@@ -1,11 +1,14 @@
 //! What the host keeps beside a guest: the batch it is lent, its limits, its log and its metrics.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use millrace_core::{Batch, StateTransaction};
 use wasmtime::ResourceLimiter;
 
-use crate::host::{GuestLog, GuestMetrics};
+use crate::{
+    capabilities::Capabilities,
+    host::{GuestLog, GuestMetrics, RealWasi},
+};
 
 /// Elements that all tables of an instance may hold together.
 const TABLE_ELEMENTS_MAX: usize = 100_000;
@@ -23,6 +26,36 @@ pub(crate) struct GuestState {
     pub(crate) ticks_left: u64,
     /// Whether calls may wait; see `LoadedPlugin::waits`.
     pub(crate) waits: bool,
+    /// Until when the host may wait for something in the call under way; set only where calls may wait.
+    pub(crate) deadline: Instant,
+    /// `configure` is under way: nothing outside of the instance is touched.
+    pub(crate) configuring: bool,
+    pub(crate) capabilities: Arc<Capabilities>,
+    /// Real files, variables and so on, for components that were granted some of it.
+    pub(crate) wasi: Option<Box<RealWasi>>,
+}
+
+impl GuestState {
+    /// From now on the guest may use what it was granted.
+    pub(crate) fn configured(&mut self) {
+        self.configuring = false;
+        if let Some(wasi) = &self.wasi {
+            wasi.open();
+        }
+    }
+
+    /// Forgets what the last call said.
+    pub(crate) fn forget_errors(&mut self) {
+        self.log.last_error = None;
+        if let Some(wasi) = &self.wasi {
+            wasi.forget_errors();
+        }
+    }
+
+    /// The last line of level `error` in this call, or the last one on standard error.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.log.last_error.clone().or_else(|| self.wasi.as_ref()?.last_error())
+    }
 }
 
 /// Caps memory and tables, and remembers which cap was hit: the trap that follows does not say.

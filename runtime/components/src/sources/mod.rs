@@ -5,6 +5,7 @@ use millrace_core::SourceFactory;
 mod avro;
 mod exec;
 mod files;
+mod frames;
 mod http;
 mod netcat;
 mod netcat_udp;
@@ -23,6 +24,7 @@ pub fn factories() -> Vec<SourceFactory> {
     vec![
         avro::FACTORY,
         exec::FACTORY,
+        frames::FACTORY,
         http::FACTORY,
         netcat::FACTORY,
         netcat_udp::FACTORY,

@@ -4,7 +4,7 @@ use super::{Arguments, Checker, Place};
 use crate::{
     diagnostic::Diagnostic,
     expand::is_missing,
-    node::{Scalar, Spanned},
+    node::{Node, Scalar, Spanned},
     option::{OptionKind, OptionSpec},
     section::Value,
 };
@@ -121,6 +121,33 @@ impl Checker<'_> {
             }
         }
         Some(Value::Blocks(sections))
+    }
+
+    /// `name "plugin" { … }` or `name="plugin"`: what is inside is for the plugin to judge.
+    pub(super) fn plugin(&mut self, option: &OptionSpec, places: &[Place<'_>]) -> Option<Value> {
+        let node = match places.first()? {
+            Place::Child(node) => (*node).clone(),
+            Place::Property(property) => Node {
+                name: property.name.clone(),
+                arguments: vec![property.value.clone()],
+                properties: Vec::new(),
+                children: Vec::new(),
+                span: property.value.span,
+            },
+        };
+        let Some(Spanned { value: Scalar::Text(_), .. }) = node.arguments.first() else {
+            let (span, help) = (node.name.span, format!("write `{}`", super::example(option)));
+            let reason = format!("`{}` names no plugin", option.name);
+            self.report(
+                "config::missing-value",
+                span,
+                reason,
+                "the name of a plugin belongs here",
+                Some(help),
+            );
+            return None;
+        };
+        Some(Value::Block(Box::new(self.section(&node, &[], true, Arguments::Name))))
     }
 
     fn not_a_group<T>(&mut self, option: &OptionSpec, value: &Spanned<Scalar>) -> Option<T> {

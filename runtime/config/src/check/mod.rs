@@ -195,6 +195,7 @@ impl Checker<'_> {
             OptionKind::Block(inner) => (self.block(option, inner, places), None),
             OptionKind::Blocks(inner) => (self.blocks(option, inner, places, Arguments::Name), None),
             OptionKind::Cases(inner) => (self.blocks(option, inner, places, Arguments::Names), None),
+            OptionKind::Plugin => (self.plugin(option, places), None),
             OptionKind::Map => (self.map(option, places), None),
             OptionKind::Texts | OptionKind::Paths | OptionKind::Addresses => {
                 (self.several(option, places), None)
@@ -258,6 +259,7 @@ impl Checker<'_> {
         }
         match option.default {
             Some(text) => Some(Spanned::new(self.default(option, text, span), span)),
+            None if matches!(option.kind, OptionKind::Plugin) => None,
             None => option.required.then(|| Spanned::new(value::neutral(option.kind), span)),
         }
     }
@@ -325,6 +327,7 @@ pub(crate) fn example(option: &OptionSpec) -> String {
         OptionKind::Address | OptionKind::Addresses => format!("{name} \"127.0.0.1:9600\""),
         OptionKind::Map => format!("{name} {{ key \"value\" }}"),
         OptionKind::Block(_) => format!("{name} {{ … }}"),
+        OptionKind::Plugin => format!("{name} \"plugin\""),
         OptionKind::Blocks(_) | OptionKind::Cases(_) => format!("{name} \"name\" {{ … }}"),
     }
 }

@@ -231,9 +231,11 @@ impl Checker<'_> {
                 let folder = self.files.folder(span.file);
                 Some(Value::Paths(text.split_whitespace().map(|word| folder.join(word)).collect()))
             }
-            OptionKind::Map | OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => {
-                text.is_empty().then(|| neutral(option.kind))
-            }
+            OptionKind::Map
+            | OptionKind::Block(_)
+            | OptionKind::Blocks(_)
+            | OptionKind::Cases(_)
+            | OptionKind::Plugin => text.is_empty().then(|| neutral(option.kind)),
             kind => quiet.scalar(option, kind, &scalar(Scalar::Text(text.to_owned()))),
         };
         assert!(value.is_some(), "the default `{text}` of option {} does not fit its kind", option.name);
@@ -255,6 +257,7 @@ pub(crate) fn expected(kind: OptionKind) -> &'static str {
         OptionKind::Path | OptionKind::Paths => "a path",
         OptionKind::Regex => "a regular expression",
         OptionKind::Address | OptionKind::Addresses => "an address",
+        OptionKind::Plugin => "the name of a plugin",
         OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => "a group of options",
     }
 }
@@ -330,6 +333,8 @@ pub(super) fn neutral(kind: OptionKind) -> Value {
         OptionKind::Paths => Value::Paths(Vec::new()),
         OptionKind::Map => Value::Map(Vec::new()),
         // Groups with options of their own never come here: they are built from their table.
-        OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) => Value::Blocks(Vec::new()),
+        OptionKind::Block(_) | OptionKind::Blocks(_) | OptionKind::Cases(_) | OptionKind::Plugin => {
+            Value::Blocks(Vec::new())
+        }
     }
 }

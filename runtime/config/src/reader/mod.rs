@@ -5,6 +5,7 @@
 
 mod agent;
 mod component;
+mod grants;
 mod groups;
 mod plugins;
 mod references;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use agent::AGENT_OPTIONS;
+pub use grants::GRANT_OPTIONS;
 pub use plugins::PLUGIN_OPTIONS;
 
 const BLOCKS: &[&str] = &["agent", "plugins", "channels", "sources", "sinks", "sink-groups", "include"];

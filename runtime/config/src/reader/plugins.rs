@@ -1,6 +1,9 @@
 //! The `plugins` block: node name = plugin name.
 
-use super::Reader;
+use super::{
+    Reader,
+    grants::{GRANT_OPTIONS, join_directories},
+};
 use crate::{
     check::Arguments,
     diagnostic::Diagnostic,
@@ -37,7 +40,7 @@ const LIMITS: &[OptionSpec] = &[
     ),
 ];
 
-/// The options of one plugin. The `grant` block is read by whoever runs the plugin.
+/// The options of one plugin.
 pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
     OptionSpec::required("path", OptionKind::Path, "The `.wasm` file"),
     OptionSpec::optional(
@@ -46,6 +49,12 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         "The digest the file must have: `sha256:` and 64 hexadecimal digits",
     ),
     OptionSpec::with_default("limits", OptionKind::Block(LIMITS), "", "What the plugin may use"),
+    OptionSpec::with_default(
+        "grant",
+        OptionKind::Block(GRANT_OPTIONS),
+        "",
+        "What the plugin may do beyond looking at its events; nothing unless given",
+    ),
 ];
 
 impl Reader<'_> {
@@ -53,17 +62,10 @@ impl Reader<'_> {
         if self.name_is_good(&node.name, "plugin") {
             self.claim("plugin", "plugin", &node.name);
         }
-        let grants: Vec<&Node> = node.children_named("grant").collect();
-        if let [first, second, ..] = grants.as_slice() {
-            self.found.push(
-                Diagnostic::error("config::repeated-option", second.name.span, "`grant` is given twice")
-                    .label("given again")
-                    .related(first.name.span, "first given here")
-                    .help("put both into one block"),
-            );
-        }
         let mut own = node.clone();
-        own.children.retain(|child| child.name.value != "grant");
+        for grant in own.children.iter_mut().filter(|child| child.name.value == "grant") {
+            join_directories(grant, self.files);
+        }
         let section = self.section(&own, PLUGIN_OPTIONS, Arguments::None);
         let digest = section.optional_text("digest").map(str::to_owned);
         let digest = digest.map(|digest| Spanned::new(digest, section.span_of("digest")));
@@ -89,7 +91,7 @@ impl Reader<'_> {
             instances_max: u32::try_from(instances).unwrap_or(u32::MAX),
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
             state_bytes_max,
-            grant: grants.first().map(|grant| (*grant).clone()),
+            grant: node.children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
             node: node.clone(),
         });
     }

@@ -14,7 +14,7 @@ const CHANNEL: &[OptionSpec] =
     &[OptionSpec::optional("channel", OptionKind::Text, "The channel that the sink takes from")];
 
 /// The options that the spec reads for sinks and groups.
-pub(super) const TAKEN: &[&str] = &["channel", "batch", "retry", "concurrency"];
+pub(super) const TAKEN: &[&str] = &["channel", "batch", "retry", "codec", "concurrency"];
 
 impl Reader<'_> {
     pub(super) fn sink(&mut self, node: &Node) -> SinkSpec {

@@ -113,6 +113,8 @@ pub struct DeliveryPlan {
     pub channel: String,
     /// Batch, retry, concurrency.
     pub delivery: Section,
+    /// Which version of its codec, where it has one.
+    pub codec: Option<PluginVersion>,
     /// The sink, or a group of sinks and groups.
     pub tree: SinkTree,
 }
@@ -143,6 +145,10 @@ impl AgentPlan {
         let channels = spec.channels.iter().filter_map(|channel| planner.channel(channel)).collect();
         let sources = spec.sources.iter().filter_map(|source| planner.source(source)).collect();
         let mut findings = planner.findings;
+        let names: Vec<&str> = spec.channels.iter().map(|channel| channel.name.value.as_str()).collect();
+        for plugin in &spec.plugins {
+            findings.extend(plugins.check_grants(plugin, &names));
+        }
         let deliveries = sinks::plan_deliveries(&spec, registry, plugins, &mut findings);
         let plan = Self {
             settings: spec.agent,
@@ -213,7 +219,7 @@ impl Planner<'_> {
             return None;
         };
         let section = self.checked(&component.node, factory.options, factory.open);
-        let plugin = factory.open.then(|| version_of(component, &self.spec.plugins, self.host)).flatten();
+        let plugin = version_of(component, factory.open, &self.spec.plugins, self.host);
         Some(SourcePlan {
             plugin,
             name: component.name.value.clone(),
@@ -232,7 +238,7 @@ impl Planner<'_> {
             return None;
         };
         let section = self.checked(&spec.node, factory.options, factory.open);
-        let plugin = factory.open.then(|| version_of(spec, &self.spec.plugins, self.host)).flatten();
+        let plugin = version_of(spec, factory.open, &self.spec.plugins, self.host);
         Some(InterceptorPlan { name: spec.name.value.clone(), component: spec.clone(), section, plugin })
     }
 
@@ -250,15 +256,33 @@ impl Planner<'_> {
     }
 }
 
-/// The plugin of an open component, in its version now: the one its `plugin` property names, or the one of its own name.
-fn version_of(spec: &ComponentSpec, plugins: &[PluginSpec], host: &dyn PluginHost) -> Option<PluginVersion> {
-    let named = spec.node.property("plugin").and_then(|property| match &property.value.value {
-        Scalar::Text(name) => Some(name.as_str()),
-        _ => None,
-    });
-    let name = named.unwrap_or(&spec.name.value);
+/// The plugin of a component, in its version now: its codec, or where it is a plugin itself, the one that its
+/// `plugin` names or the one of its own name.
+fn version_of(
+    spec: &ComponentSpec,
+    open: bool,
+    plugins: &[PluginSpec],
+    host: &dyn PluginHost,
+) -> Option<PluginVersion> {
+    let name = named_by(&spec.node, "codec");
+    let own = || open.then(|| named_by(&spec.node, "plugin").unwrap_or(&spec.name.value));
+    version(name.or_else(own)?, plugins, host)
+}
+
+/// The plugin of this name, in its version now.
+fn version(name: &str, plugins: &[PluginSpec], host: &dyn PluginHost) -> Option<PluginVersion> {
     let plugin = plugins.iter().find(|plugin| plugin.name.value == name)?;
     Some(PluginVersion { node: plugin.node.clone(), digest: host.digest(plugin) })
+}
+
+/// What `option "name"` or `option="name"` says.
+fn named_by<'a>(node: &'a Node, option: &'a str) -> Option<&'a str> {
+    let property = node.property(option).map(|property| &property.value);
+    let child = || node.children_named(option).next().and_then(|child| child.arguments.first());
+    match &property.or_else(child)?.value {
+        Scalar::Text(name) => Some(name.as_str()),
+        _ => None,
+    }
 }
 
 /// A node without anything, for components that the agent adds itself.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use millrace_config::{AgentSpec, Diagnostics, GroupMember, GroupSpec, SinkSpec};
+use millrace_config::{AgentSpec, Diagnostics, GroupMember, GroupSpec, Section, SinkSpec};
 use millrace_core::{PluginHost, Registry};
 
-use super::{DeliveryPlan, SinkTree, checked, unknown, version_of};
+use super::{DeliveryPlan, PluginVersion, SinkTree, checked, unknown, version, version_of};
 
 /// The sinks and groups that belong to no other group.
 pub(super) fn plan_deliveries(
@@ -27,6 +27,7 @@ pub(super) fn plan_deliveries(
             name: tree.name.clone(),
             channel: sink.channel.value.clone(),
             delivery: sink.delivery.clone(),
+            codec: codec_of(&sink.delivery, spec, host),
             tree,
         }));
     }
@@ -37,6 +38,7 @@ pub(super) fn plan_deliveries(
             name: tree.name.clone(),
             channel,
             delivery: group.delivery.clone(),
+            codec: codec_of(&group.delivery, spec, host),
             tree,
         });
     }
@@ -64,7 +66,7 @@ impl Planner<'_> {
         };
         let section =
             checked(&component.node, factory.options, factory.open, &self.spec.files, self.findings);
-        let plugin = factory.open.then(|| version_of(component, &self.spec.plugins, self.host)).flatten();
+        let plugin = version_of(component, factory.open, &self.spec.plugins, self.host);
         Some(SinkTree { plugin, ..tree(component, section, member, None) })
     }
 
@@ -93,6 +95,10 @@ impl Planner<'_> {
         let group = spec.groups.iter().find(|group| group.component.name.value == member.name.value)?;
         self.group(group, Some(member))
     }
+}
+
+fn codec_of(delivery: &Section, spec: &AgentSpec, host: &dyn PluginHost) -> Option<PluginVersion> {
+    version(delivery.block("codec")?.name()?, &spec.plugins, host)
 }
 
 fn tree(

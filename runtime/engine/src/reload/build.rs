@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use millrace_config::Diagnostics;
-use millrace_core::{Channel, PipelineInterceptor, Selector, Sink, Source};
+use millrace_core::{Channel, PipelineInterceptor, Selector, Source};
 
 use crate::{
     agent::KeptInterceptor,
-    build::Builder,
+    build::{Builder, BuiltDelivery},
     plan::{AgentPlan, SourcePlan},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Built {
     pub(super) dead_letter: Option<Arc<dyn Channel>>,
     pub(super) sources: BTreeMap<String, Box<dyn Source>>,
     pub(super) pipelines: BTreeMap<String, BuiltPipeline>,
-    pub(super) sinks: BTreeMap<String, Vec<Box<dyn Sink>>>,
+    pub(super) deliveries: BTreeMap<String, BuiltDelivery>,
 }
 
 /// What a source's pipeline consists of besides channels.
@@ -65,10 +65,9 @@ pub(super) fn build(
     for delivery in
         plan.deliveries.iter().filter(|delivery| is_new(difference.deliveries.get(&delivery.name)))
     {
-        let copies = delivery.delivery.count("concurrency").max(1);
-        let sinks =
-            (0..copies).map_while(|_| noted(builder.sink(plan, &delivery.tree), &mut findings)).collect();
-        built.sinks.insert(delivery.name.clone(), sinks);
+        if let Some(parts) = noted(builder.delivery(plan, delivery), &mut findings) {
+            built.deliveries.insert(delivery.name.clone(), parts);
+        }
     }
     if findings.has_errors() { Err(findings) } else { Ok(built) }
 }

@@ -149,6 +149,7 @@ pub(super) fn same_interceptor(old: &InterceptorPlan, new: &InterceptorPlan) -> 
 fn same_delivery(old: &DeliveryPlan, new: &DeliveryPlan) -> bool {
     old.channel == new.channel
         && old.delivery.node().same_meaning(new.delivery.node())
+        && PluginVersion::same(old.codec.as_ref(), new.codec.as_ref())
         && same_tree(&old.tree, &new.tree)
 }
 

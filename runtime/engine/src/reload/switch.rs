@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{KeptInterceptor, Running, RunningDelivery, RunningSource, Services, finish},
+    build::BuiltDelivery,
     delivery_ledger::Ledger,
     plan::{AgentPlan, DeliveryPlan, SourcePlan},
     sink_runner::{RetryPolicy, SinkRunner, batch_limit},
@@ -307,7 +308,7 @@ fn hand_over(
     let mut work = Vec::new();
     for name in difference.deliveries.keys() {
         let old = running.deliveries.remove(name);
-        let sinks = built.sinks.remove(name);
+        let parts = built.deliveries.remove(name);
         let planned = plan.deliveries.iter().find(|delivery| delivery.name == *name).cloned();
         let channel = planned.as_ref().and_then(|planned| {
             running.channels.iter().find(|channel| *channel.name == *planned.channel).cloned()
@@ -323,7 +324,7 @@ fn hand_over(
                 old.stop.cancel();
                 finish(&name, old.tasks, until).await;
             }
-            let started = start_delivery(&services, &planned?, sinks?, channel?, dead_letter, &folder);
+            let started = start_delivery(&services, &planned?, parts?, channel?, dead_letter, &folder);
             Some((name, started))
         });
     }
@@ -346,11 +347,12 @@ async fn drain(channel: Option<&PipelineChannel>, until: Instant) {
 fn start_delivery(
     services: &Services,
     plan: &DeliveryPlan,
-    sinks: Vec<Box<dyn Sink>>,
+    parts: BuiltDelivery,
     channel: PipelineChannel,
     dead_letter: Option<PipelineChannel>,
     folder: &Path,
 ) -> RunningDelivery {
+    let BuiltDelivery { sinks, codec } = parts;
     let (stop, health) = (CancellationToken::new(), Health::default());
     let named = sinks.iter().any(|sink| sink.wants_deliveries_named());
     let mut ledgers = if named { Ledger::open(folder, sinks.len()) } else { Vec::new() }.into_iter();
@@ -365,6 +367,7 @@ fn start_delivery(
             metrics: services.metrics.sink(&plan.name),
             health: health.clone(),
             ledger: ledgers.next(),
+            codec: codec.clone(),
             stop: stop.clone(),
         };
         tokio::spawn(runner.run(sink))

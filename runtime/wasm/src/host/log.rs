@@ -77,7 +77,7 @@ impl GuestLog {
     }
 
     /// What a guest prints instead of logging; blank text is left out.
-    pub(super) fn print(&mut self, level: Level, text: &str) {
+    pub(crate) fn print(&mut self, level: Level, text: &str) {
         let text = text.trim_end();
         if !text.is_empty() {
             self.emit(level, text, &[]);

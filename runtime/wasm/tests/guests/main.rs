@@ -4,9 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod capabilities;
+mod codecs;
 mod faults;
 mod limits;
 mod load;
+mod servers;
+mod sources;
 mod states;
 mod support;
 mod swaps;
+mod wasi;

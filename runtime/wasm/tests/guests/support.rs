@@ -7,11 +7,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use millrace_config::{Diagnostics, Files, MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
-use millrace_core::{
-    Batch, BuildContext, Clock, Destination, Diverted, Event, Interceptor, Metrics, PluginHost, Rejection,
+use millrace_config::{
+    Diagnostics, Files, GRANT_OPTIONS, MapEnvironment, OptionSpec, PluginSpec, Section, Span, Spanned, check,
+    parse_nodes,
 };
-use millrace_wasm::{WasmHost, factories};
+use millrace_core::{
+    Batch, BuildContext, Clock, Codec, Destination, Diverted, Event, Interceptor, Metrics, PluginHost,
+    Rejection, Sink, Source,
+};
+use millrace_wasm::{WasmHost, interceptors, sinks, sources};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -47,6 +51,32 @@ pub struct Rig {
     pub data: tempfile::TempDir,
 }
 
+/// The value of the environment variable `TOKEN`.
+pub const SECRET: &str = "s3cret-value-4711";
+
+/// The plugin of a setup. Its node stands for that of the interceptor.
+fn plugin(setup: &Setup) -> (PluginSpec, Files) {
+    let grant = setup.grant.unwrap_or_default();
+    let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{\n{grant}\n}}", setup.options);
+    let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
+    assert!(found.is_empty(), "{found:?}");
+    let (grants, found) = check(&nodes[1], GRANT_OPTIONS, false, &files);
+    assert!(found.is_empty(), "{found:?}");
+    let plugin = PluginSpec {
+        name: Spanned::new("guest".into(), Span::default()),
+        path: Spanned::new(setup.path.clone(), Span::default()),
+        digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
+        memory_bytes_max: setup.memory_bytes_max,
+        call_time_max: Some(setup.call_time_max),
+        instances_max: setup.instances_max,
+        log_lines_max: 100,
+        state_bytes_max: 16 << 20,
+        grant: setup.grant.map(|_| grants),
+        node: nodes[0].clone(),
+    };
+    (plugin, files)
+}
+
 /// An interceptor section as text, and how its plugin is declared.
 pub struct Setup {
     /// What stands between the braces of the interceptor.
@@ -80,7 +110,19 @@ pub fn setup_file(path: PathBuf) -> Setup {
 impl Rig {
     pub fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        Self { host: Arc::new(WasmHost::new(data.path().join("plugins"))), metrics: Metrics::default(), data }
+        let environment = MapEnvironment::default()
+            .with_variable("TOKEN", SECRET)
+            .with_variable("REGION", "eu-west")
+            .with_variable("UNGRANTED", "nobody should see this");
+        let host = WasmHost::new(data.path().join("plugins")).with_environment(Arc::new(environment));
+        Self { host: Arc::new(host), metrics: Metrics::default(), data }
+    }
+
+    /// What is said about the grants before anything is built.
+    pub fn check_grants(&self, setup: &Setup, channels: &[&str]) -> Vec<String> {
+        let (plugin, _) = plugin(setup);
+        let found = self.host.check_grants(&plugin, channels);
+        found.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.reason)).collect()
     }
 
     pub fn build(&self, setup: &Setup) -> Result<Arc<dyn Interceptor>, Diagnostics> {
@@ -89,25 +131,34 @@ impl Rig {
 
     /// As `build`, with the text that spans point into.
     pub fn build_in(&self, setup: &Setup) -> (Result<Arc<dyn Interceptor>, Diagnostics>, Files) {
-        let grant = setup.grant.unwrap_or_default();
-        let text = format!("wasm \"guest\" {{\n{}\n}}\ngrant {{ {grant} }}", setup.options);
-        let (nodes, files, found) = parse_nodes("agent.kdl", &text, &MapEnvironment::default());
+        let factory = &interceptors()[0];
+        let (section, cx, files) = self.parts(setup, factory.options);
+        ((factory.build)(&section, &cx).map(Arc::from), files)
+    }
+
+    /// A source, and what it was built with.
+    pub fn source(&self, setup: &Setup) -> (Box<dyn Source>, BuildContext) {
+        let factory = &sources()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        ((factory.build)(&section, &cx).unwrap_or_else(|found| panic!("{found:?}")), cx)
+    }
+
+    pub fn codec(&self, setup: &Setup) -> Arc<dyn Codec> {
+        let (section, cx, _) = self.parts(setup, &[]);
+        let built = self.host.codec(&cx.plugins[0], &section, &cx);
+        built.unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    pub fn sink(&self, setup: &Setup) -> Box<dyn Sink> {
+        let factory = &sinks()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        (factory.build)(&section, &cx).unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    fn parts(&self, setup: &Setup, options: &[OptionSpec]) -> (Section, BuildContext, Files) {
+        let (plugin, files) = plugin(setup);
+        let (section, found) = check(&plugin.node, options, true, &files);
         assert!(found.is_empty(), "{found:?}");
-        let factory = &factories()[0];
-        let (section, found) = check(&nodes[0], factory.options, factory.open, &files);
-        assert!(found.is_empty(), "{found:?}");
-        let plugin = PluginSpec {
-            name: Spanned::new("guest".into(), Span::default()),
-            path: Spanned::new(setup.path.clone(), Span::default()),
-            digest: setup.digest.clone().map(|digest| Spanned::new(digest, Span::default())),
-            memory_bytes_max: setup.memory_bytes_max,
-            call_time_max: Some(setup.call_time_max),
-            instances_max: setup.instances_max,
-            log_lines_max: 100,
-            state_bytes_max: 16 << 20,
-            grant: setup.grant.map(|_| nodes[1].clone()),
-            node: nodes[0].clone(),
-        };
         let cx = BuildContext {
             agent: "edge".into(),
             component: "guest".into(),
@@ -118,7 +169,7 @@ impl Rig {
             plugins: Arc::new([plugin]),
             plugin_host: Arc::clone(&self.host) as Arc<dyn PluginHost>,
         };
-        ((factory.build)(&section, &cx).map(Arc::from), files)
+        (section, cx, files)
     }
 
     pub fn good(&self, setup: &Setup) -> Arc<dyn Interceptor> {
@@ -128,6 +179,18 @@ impl Rig {
     /// The codes of what is wrong, with the reasons.
     pub fn bad(&self, setup: &Setup) -> Vec<(&'static str, String)> {
         let Err(found) = self.build(setup) else { panic!("it loads") };
+        found.iter().map(|diagnostic| (diagnostic.code, diagnostic.reason.clone())).collect()
+    }
+
+    /// As `bad`, for any role.
+    pub fn bad_as(
+        &self,
+        setup: &Setup,
+        options: &[OptionSpec],
+        build: impl FnOnce(&Section, &BuildContext) -> Result<(), Diagnostics>,
+    ) -> Vec<(&'static str, String)> {
+        let (section, cx, _) = self.parts(setup, options);
+        let Err(found) = build(&section, &cx) else { panic!("it loads") };
         found.iter().map(|diagnostic| (diagnostic.code, diagnostic.reason.clone())).collect()
     }
 
@@ -178,4 +241,38 @@ pub fn rejection(diverted: &Diverted) -> &Rejection {
 
 pub fn detail<'a>(rejection: &'a Rejection, name: &str) -> &'a str {
     rejection.details.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+}
+
+/// What this thread logs from now on.
+pub struct CapturedLog {
+    written: Arc<std::sync::Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl CapturedLog {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+    }
+}
+
+pub fn captured_log() -> CapturedLog {
+    #[derive(Clone)]
+    struct Writer(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let written = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let writer = Writer(Arc::clone(&written));
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    CapturedLog { written, _guard: tracing::subscriber::set_default(subscriber) }
 }

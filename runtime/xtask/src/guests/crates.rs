@@ -16,6 +16,8 @@ pub(super) struct Guest {
     pub(super) workspace: PathBuf,
     /// Whether it becomes a component: `package.metadata.millrace.component`, true unless said.
     pub(super) is_component: bool,
+    /// Whether its standard library is that of WASI: `package.metadata.millrace.wasi`, false unless said.
+    pub(super) is_wasi: bool,
 }
 
 /// Finds every guest of the repository.
@@ -61,6 +63,7 @@ pub(super) fn in_crate(folder: &Path) -> Result<Vec<Guest>> {
             manifest: PathBuf::from(text(&package["manifest_path"])?),
             workspace: workspace.clone(),
             is_component: package["metadata"]["millrace"]["component"].as_bool().unwrap_or(true),
+            is_wasi: package["metadata"]["millrace"]["wasi"].as_bool().unwrap_or(false),
         })
     };
     packages.iter().filter(is_guest).map(guest).collect()
@@ -70,7 +73,10 @@ pub(super) fn in_crate(folder: &Path) -> Result<Vec<Guest>> {
 pub(super) fn by_workspace(guests: Vec<Guest>) -> Vec<Vec<Guest>> {
     let mut groups: Vec<Vec<Guest>> = Vec::new();
     for guest in guests {
-        match groups.iter_mut().find(|group| group[0].workspace == guest.workspace) {
+        let together = |group: &&mut Vec<Guest>| {
+            group[0].workspace == guest.workspace && group[0].is_wasi == guest.is_wasi
+        };
+        match groups.iter_mut().find(together) {
             Some(group) => group.push(guest),
             None => groups.push(vec![guest]),
         }

@@ -5,6 +5,9 @@
 //! there: its standard library brings imports of WASI. Where rustup cannot add targets, Debian's Rust
 //! packages (`rustc-web`) compile the standard library from source.
 //!
+//! Guests that say `wasi = true` in `package.metadata.millrace` want that standard library: they are compiled for
+//! `wasm32-wasip2` by rustup, which adds the target if it is missing.
+//!
 //! `MILLRACE_GUEST_TOOLCHAIN` set to `rustup`, `wasip2` or `debian` picks one.
 
 use std::ffi::OsString;
@@ -84,7 +87,12 @@ impl Toolchain {
     /// Compiles guests that share a workspace.
     pub(super) fn build(&self, root: &Path, group: &[Guest], speed: Speed) -> Result<Vec<Module>> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
-        let mut command = self.cargo(root);
+        let wasi = Self { kind: Kind::Rustup, target: WASIP2 };
+        if first.is_wasi && !is_there(root, WASIP2) && !add_target(root, WASIP2) {
+            bail!("`{}` takes rustup's target {WASIP2} (`rustup target add {WASIP2}`)", first.name);
+        }
+        let this = if first.is_wasi { &wasi } else { self };
+        let mut command = this.cargo(root);
         if speed == Speed::Soon {
             // Whoever edits a plugin wants to see it work: what takes time for the last bit of speed is left out.
             command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
@@ -93,7 +101,7 @@ impl Toolchain {
         command
             .current_dir(&first.workspace)
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-            .args(["--target", self.target])
+            .args(["--target", this.target])
             .arg("--target-dir")
             .arg(root.join("target/guest-build"));
         for guest in group {

@@ -13,7 +13,8 @@
 //! | `filesystem/preopens` | no folders, hence no files |
 //! | everything else of these packages | ends the call with a trap |
 //!
-//! `wasmtime-wasi` is not used: its pollables wait inside the host, where no deadline reaches.
+//! `wasmtime-wasi` is not used for these: its pollables wait inside the host, which takes a stack of its own for every
+//! call.
 
 use wasmtime::{
     StoreContextMut,
@@ -22,7 +23,7 @@ use wasmtime::{
     },
 };
 
-use crate::{bindings::Level, state::GuestState};
+use crate::{bindings::Level, component::Offer, state::GuestState};
 
 type Cx<'a> = StoreContextMut<'a, GuestState>;
 type Instance<'a> = LinkerInstance<'a, GuestState>;
@@ -101,14 +102,33 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, component: &Compone
                 Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
             })?,
             "wasi:io/streams" => streams(&mut instance)?,
+            "wasi:random/random" => random(&mut instance)?,
             "wasi:random/insecure" => insecure(&mut instance)?,
-            "wasi:random/insecure-seed" => {
-                instance.func_wrap("insecure-seed", |_: Cx<'_>, ()| Ok(((0_u64, 0_u64),)))?;
-            }
+            "wasi:random/insecure-seed" => insecure_seed(&mut instance)?,
             _ => {}
         }
     }
     linker.define_unknown_imports_as_traps(component)
+}
+
+/// Puts the inert functions in the place of real ones that were not granted, in the versions that the component imports.
+/// Only interfaces without resources: those would not be the same types any more.
+pub(super) fn shadow(
+    linker: &mut Linker<GuestState>,
+    component: &Component,
+    offer: Offer,
+) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    for (name, _) in component.component_type().imports(&engine) {
+        match name.split('@').next().unwrap_or(name) {
+            "wasi:clocks/wall-clock" if !offer.clocks => wall_clock(&mut linker.instance(name)?)?,
+            "wasi:random/random" if !offer.random => random(&mut linker.instance(name)?)?,
+            "wasi:random/insecure" if !offer.random => insecure(&mut linker.instance(name)?)?,
+            "wasi:random/insecure-seed" if !offer.random => insecure_seed(&mut linker.instance(name)?)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Defines the resources that an interface has, or takes over from another one: the same type everywhere.
@@ -150,6 +170,21 @@ fn wall_clock(instance: &mut Instance<'_>) -> wasmtime::Result<()> {
         Ok((Datetime { seconds: nanos / 1_000_000_000, nanoseconds },))
     })?;
     instance.func_wrap("resolution", |_: Cx<'_>, ()| Ok((Datetime { seconds: 0, nanoseconds: 1 },)))
+}
+
+fn insecure_seed(instance: &mut Instance<'_>) -> wasmtime::Result<()> {
+    instance.func_wrap("insecure-seed", |_: Cx<'_>, ()| Ok(((0_u64, 0_u64),)))
+}
+
+/// Numbers that are not random would mislead.
+fn random(instance: &mut Instance<'_>) -> wasmtime::Result<()> {
+    let refused = "random numbers are not granted: grant { random }";
+    instance.func_wrap("get-random-u64", move |_: Cx<'_>, ()| -> wasmtime::Result<(u64,)> {
+        wasmtime::bail!("{refused}")
+    })?;
+    instance.func_wrap("get-random-bytes", move |_: Cx<'_>, (_,): (u64,)| -> wasmtime::Result<(Vec<u8>,)> {
+        wasmtime::bail!("{refused}")
+    })
 }
 
 fn insecure(instance: &mut Instance<'_>) -> wasmtime::Result<()> {
