@@ -147,5 +147,8 @@ fn a_shadow_shows_in_the_reload_the_status_and_the_metrics_what_differs() {
     let output = folder.join("out");
     eventually("all is written", || lines_of(&output).len() == 6);
     let bodies: Vec<_> = json_events(&output).iter().map(|event| event["body"].clone()).collect();
-    assert_eq!(bodies, ["one", "drop-my hat", "two", "three", "drop-my coat", "four"].map(Value::from).to_vec());
+    assert_eq!(
+        bodies,
+        ["one", "drop-my hat", "two", "three", "drop-my coat", "four"].map(Value::from).to_vec()
+    );
 }

@@ -49,8 +49,14 @@ const GRANTED_WASI: &[&str] = &[
 ];
 
 /// Interfaces of the plugin package that this agent has.
-const OFFERED: &[&str] =
-    &[interface::TYPES, interface::LOG, interface::METRICS, interface::CLOCK, interface::STATE, interface::HTTP];
+const OFFERED: &[&str] = &[
+    interface::TYPES,
+    interface::LOG,
+    interface::METRICS,
+    interface::CLOCK,
+    interface::STATE,
+    interface::HTTP,
+];
 
 /// The names at a component's border, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

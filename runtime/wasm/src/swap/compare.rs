@@ -149,7 +149,8 @@ mod tests {
     fn exactly_the_rows_that_differ_are_counted_and_described() {
         let events = (0..6).map(|number| Event::new(number.to_string())).collect();
         let rejected = |digest: &'static str| {
-            let rejection = Rejection::new("web/a".into(), "bad").detail("digest", digest);
+            let component = bytestring::ByteString::from_static("web/a");
+            let rejection = Rejection::new(component, "bad").detail("digest", digest);
             to("3", Destination::DeadLetter(rejection))
         };
         let old = [

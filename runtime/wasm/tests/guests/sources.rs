@@ -51,10 +51,8 @@ async fn a_source_goes_on_at_the_committed_position_after_a_crash() {
 #[tokio::test]
 async fn an_answer_keeps_to_the_limits_that_it_was_given() {
     let rig = Rig::new();
-    let setup = Setup {
-        options: "per-poll 100000\nlast 9999\npoll events=64 bytes=100",
-        ..setup("counts-source")
-    };
+    let setup =
+        Setup { options: "per-poll 100000\nlast 9999\npoll events=64 bytes=100", ..setup("counts-source") };
     let (channel, result) = run(&rig, &setup, RecordingChannel::default()).finished().await;
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(channel.bodies(), numbers(0..10_000));
