@@ -20,6 +20,9 @@ use crate::{
 /// After so long the rest is left out.
 const TIME_MAX: Duration = Duration::from_secs(1);
 
+/// How long to wait for the state, which the batches of the source have in turn.
+const TURN_MAX: Duration = Duration::from_millis(200);
+
 /// Compares two versions on these batches.
 pub(super) async fn replay(old: &Arc<Generation>, new: &Arc<Generation>, batches: Vec<Batch>) -> Tally {
     if batches.is_empty() || old.waits() || new.waits() {
@@ -36,7 +39,11 @@ pub(super) async fn replay(old: &Arc<Generation>, new: &Arc<Generation>, batches
             if begun.elapsed() > TIME_MAX {
                 break;
             }
-            let (mut old_state, mut new_state) = states(&old, &new).await;
+            let Ok((mut old_state, mut new_state)) = tokio::time::timeout(TURN_MAX, states(&old, &new)).await
+            else {
+                // A batch waits for its commit, perhaps for long. A reload does not wait for that.
+                break;
+            };
             let Ok(before) = old.rows_on(&mut old_lane, batch.clone(), &mut old_state).await else {
                 // Nothing to compare with.
                 continue;

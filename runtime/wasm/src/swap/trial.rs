@@ -159,12 +159,15 @@ impl Trial {
 
     async fn immediate(&self, batch: Batch, mut state: State) -> Passed {
         let events = batch.len() as u64;
-        let (batch, why) = match self.new.once(batch, &mut state).await {
-            Ok(batch) => {
-                let verdict = if self.hands_over { self.remember().await } else { None };
-                return Passed { events, verdict, ..Passed::new(Ok(batch), state) };
-            }
-            Err(broken) => broken,
+        let input = self.hands_over.then(|| batch.clone());
+        let (batch, why) = match (self.new.once(batch, &mut state).await, input) {
+            (Err(broken), _) => broken,
+            (Ok(batch), None) => return Passed { events, ..Passed::new(Ok(batch), state) },
+            (Ok(batch), Some(input)) => match self.remember().await {
+                Ok(()) => return Passed { events, ..Passed::new(Ok(batch), state) },
+                // What it made of this batch counts only together with what it keeps of it.
+                Err(why) => (input, why),
+            },
         };
         forget(&mut state);
         let Some(_permit) = self.old.lanes.acquire().await else {
@@ -251,18 +254,13 @@ impl Trial {
     }
 
     /// Asks the new version for what it keeps in memory, so that a fault to come does not take it away.
-    async fn remember(&self) -> Option<Verdict> {
-        let why = match self.new.save().await {
-            Some(Ok(snapshot)) => {
-                *self.latest.lock() = Some(snapshot);
-                return None;
-            }
-            Some(Err(why)) => why,
-            None => return None,
-        };
-        self.settings.faults_max?;
-        self.give_back().await;
-        Some(Verdict::RollBack(format!("it cannot hand over what it keeps: {why}")))
+    async fn remember(&self) -> Result<(), String> {
+        match self.new.save().await {
+            Some(Ok(snapshot)) => *self.latest.lock() = Some(snapshot),
+            Some(Err(why)) => return Err(format!("it cannot hand over what it keeps: {why}")),
+            None => {}
+        }
+        Ok(())
     }
 
     /// Gives what the new version kept after its last good batch to a fresh instance of the old one. Without a good
