@@ -12,4 +12,6 @@ mod misbehaving;
 mod plugin_author;
 mod reload_under_load;
 mod shutdown;
+mod state;
+mod swap;
 mod watch;
