@@ -122,7 +122,7 @@ fn write_all(language: &str, kind: &str, name: &str, folder: &Path) -> Result<()
                     &adapted(content, |text| project_text(text, name)),
                 )?;
             }
-        } else if let Some(inside) = path.strip_prefix(&sdk) {
+        } else if let Some(inside) = path.strip_prefix(&sdk).filter(|inside| *inside != "Cargo.lock") {
             let is_manifest = inside == "Cargo.toml";
             write(&folder.join("sdk").join(inside), &adapted(content, |text| sdk_text(text, is_manifest)))?;
         } else if path.starts_with("wit/") {
