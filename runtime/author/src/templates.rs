@@ -97,7 +97,7 @@ fn no_template(language: &str, kind: &str) -> String {
         let near = millrace_config::closest(language, languages.iter().copied());
         let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         return format!(
-            "there is no template for `{language}`{near} There are templates for {}",
+            "there is no template for `{language}`{near}; there are templates for {}",
             languages.join(", ")
         );
     }
