@@ -73,7 +73,9 @@ pub fn world(inspection: &Inspection) -> Option<(&'static str, Vec<&'static str>
             let beyond: Vec<&'static str> =
                 has.iter().copied().filter(|name| !world.contains(name)).collect();
             let unused = world.iter().filter(|name| !has.contains(name)).count();
-            (beyond.len() * 10 + unused, *name, beyond)
+            // The network weighs most: it is what an operator has to think about.
+            let weight: usize = beyond.iter().map(|name| if *name == "http" { 20 } else { 10 }).sum();
+            (weight + unused, *name, beyond)
         })
         .min_by_key(|(distance, _, _)| *distance)
         .map(|(_, name, beyond)| (name, beyond))
@@ -278,8 +280,8 @@ mod tests {
             [
                 "imports + millrace:plugin/http@0.1.0",
                 "config - mask: text",
-                "config + mask: whole number",
                 "config + keep: whole number, default 4",
+                "config + mask: whole number",
             ]
         );
         assert!(!super::difference(&new, &old).asks_for_more());
