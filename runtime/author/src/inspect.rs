@@ -73,10 +73,9 @@ pub fn world(inspection: &Inspection) -> Option<(&'static str, Vec<&'static str>
             let beyond: Vec<&'static str> =
                 has.iter().copied().filter(|name| !world.contains(name)).collect();
             let unused = world.iter().filter(|name| !has.contains(name)).count();
-            // A plugin may add `handover` to any world; what a world does not import it cannot do.
-            let distance: usize =
-                beyond.iter().map(|name| if *name == "handover" { 5 } else { 10 }).sum();
-            (distance + unused, *name, beyond)
+            // The network weighs most: it is what an operator has to think about.
+            let weight: usize = beyond.iter().map(|name| if *name == "http" { 20 } else { 10 }).sum();
+            (weight + unused, *name, beyond)
         })
         .min_by_key(|(distance, _, _)| *distance)
         .map(|(_, name, beyond)| (name, beyond))
