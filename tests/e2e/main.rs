@@ -9,6 +9,7 @@ mod command_line;
 mod crash;
 mod examples;
 mod misbehaving;
+mod plugin_author;
 mod reload_under_load;
 mod shutdown;
 mod watch;

@@ -151,6 +151,7 @@ impl WasmHost {
         let grants = self.grants(plugin)?;
         let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
         let manifest = loaded.manifest.as_ref();
+        manifest.map_or(Ok(()), |manifest| manifest.check_wants(plugin, &grants))?;
         let plugin = &with_limits(plugin, manifest)?;
         let node = section.node().without(match &plugin.script {
             Some(_) => script::OWN_OPTIONS,
@@ -320,8 +321,11 @@ impl PluginHost for WasmHost {
         }
         // A file that cannot be read or is no component is reported where it is loaded.
         let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
-        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+        if let Ok(names) = names {
             found.extend(grants.unused(&plugin.name.value, &names));
+            if let Ok(Some(manifest)) = imports::manifest(&names) {
+                found.extend(grants.compared(&plugin.name, &manifest.wants));
+            }
         }
         found
     }
