@@ -34,7 +34,12 @@ fn folder(root: &Path, path: &Path, list: &mut String) -> io::Result<()> {
         // The engine of scripts is a plugin of its own, and the tools of a language are in the binary already.
         let is_ours = ["engine", "toolchain"].contains(&name.as_str()) && relative.matches('/').count() == 2;
         let is_hidden = name.starts_with('.') && name != ".gitignore";
-        if SKIPPED.contains(&name.as_str()) || is_hidden || is_ours || is_test_of_sdk || name.ends_with(".egg-info") {
+        if SKIPPED.contains(&name.as_str())
+            || is_hidden
+            || is_ours
+            || is_test_of_sdk
+            || name.ends_with(".egg-info")
+        {
             continue;
         }
         if kind.is_dir() {

@@ -20,8 +20,7 @@ use std::{
 use crate::{error::BuildError, project::Project};
 
 /// Every language, in the order in which `plugin new` lists them.
-pub const ALL: &[&dyn Toolchain] =
-    &[&rust::Rust, &go::Go, &javascript::JavaScript, &python::Python, &c::C];
+pub const ALL: &[&dyn Toolchain] = &[&rust::Rust, &go::Go, &javascript::JavaScript, &python::Python, &c::C];
 
 /// A way from sources to a component.
 pub trait Toolchain: Sync {
