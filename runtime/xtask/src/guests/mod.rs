@@ -84,6 +84,11 @@ pub fn native_manifests() -> Result<Vec<PathBuf>> {
     Ok(manifests)
 }
 
+/// The native tests of SDKs and examples in other languages than Rust.
+pub fn other_native_tests() -> Result<Vec<std::process::Command>> {
+    others::native_tests(&root())
+}
+
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

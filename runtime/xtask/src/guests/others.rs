@@ -24,6 +24,31 @@ pub(super) fn projects(root: &Path) -> Result<Vec<Project>> {
     Ok(projects)
 }
 
+/// The tests that run natively: of the SDKs in C and Go, of their templates, of the examples in these languages.
+pub(super) fn native_tests(root: &Path) -> Result<Vec<Command>> {
+    let mut folders = Vec::new();
+    for language in ["c", "go"] {
+        let sdk = root.join("guest-sdk").join(language);
+        folders.extend(["interceptor", "source", "sink"].map(|kind| sdk.join("template").join(kind)));
+        folders.push(sdk);
+    }
+    folders.extend(projects(root)?.into_iter().map(|project| project.folder));
+    let mut tests = Vec::new();
+    for folder in folders {
+        let command = match () {
+            () if folder.join("Makefile").is_file() => Some(("make", ["-s", "test"])),
+            () if folder.join("go.mod").is_file() => Some(("go", ["test", "./..."])),
+            () => None,
+        };
+        if let Some((program, arguments)) = command {
+            let mut test = Command::new(program);
+            test.args(arguments).current_dir(&folder);
+            tests.push(test);
+        }
+    }
+    Ok(tests)
+}
+
 /// Builds one of them.
 pub(super) fn build(root: &Path, project: &Project) -> Result<BuiltGuest> {
     let toolchain = toolchain::of_project(project)?;
@@ -73,5 +98,6 @@ mod tests {
         };
         assert_eq!(language("c-frames"), "c");
         assert_eq!(language("go-access-log"), "go");
+        assert_eq!(super::native_tests(&super::super::root()).unwrap().len(), 10);
     }
 }
