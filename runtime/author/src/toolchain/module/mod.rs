@@ -15,7 +15,7 @@ use crate::{error::BuildError, templates};
 /// What answers for WASI preview 1.
 const WASI: &str = include_str!("wasi.wat");
 /// The world of that: it writes log lines.
-const WASI_WORLD: &str = "package built:plugin;\nworld plugin {\n    import millrace:plugin/log@0.1.0;\n}\n";
+const WASI_WORLD: &str = "package built:wasi;\nworld plugin {\n    import millrace:plugin/log@0.1.0;\n}\n";
 
 /// Makes a component of a core module.
 ///
