@@ -4,7 +4,10 @@ use std::path::Path;
 
 use millrace_core::{Batch, Event};
 
-use crate::{script_rig::Script, support::Rig};
+use crate::{
+    script_rig::{Script, header},
+    support::Rig,
+};
 
 fn redact() -> String {
     let path =
@@ -55,7 +58,7 @@ async fn the_redaction_script_does_exactly_what_the_rule_says() {
         for (event, body) in out.iter().zip(bodies()) {
             let (expected, masked) = rule(&body, mask, keep);
             assert_eq!(event.body, expected);
-            let header = event.headers.get("redacted").map(|value| value.to_string());
+            let header = header(event, "redacted");
             assert_eq!(header, (masked > 0).then(|| masked.to_string()), "{body:?}");
         }
     }

@@ -90,3 +90,8 @@ impl Rig {
 pub fn raw(bodies: &[&[u8]]) -> Batch {
     Batch::new(bodies.iter().map(|body| Event::new(body.to_vec())).collect())
 }
+
+/// The value of a header.
+pub fn header(event: &Event, name: &str) -> Option<String> {
+    event.headers.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.to_string())
+}
