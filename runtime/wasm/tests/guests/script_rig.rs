@@ -93,5 +93,5 @@ pub fn raw(bodies: &[&[u8]]) -> Batch {
 
 /// The value of a header.
 pub fn header(event: &Event, name: &str) -> Option<String> {
-    event.headers.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.to_string())
+    event.header(name).map(ToString::to_string)
 }

@@ -145,12 +145,7 @@ fn find_header<'js>(cx: Ctx<'js>, name: Arg<'js>, value: Arg<'js>) -> Result<Typ
 
 /// Where bytes of one class stand in a row, as `[row, start, end, row, start, end, …]`: every longest run of them that
 /// is `min` to `max` long.
-fn runs<'js>(
-    cx: Ctx<'js>,
-    class: Arg<'js>,
-    min: Arg<'js>,
-    max: Arg<'js>,
-) -> Result<TypedArray<'js, u32>> {
+fn runs<'js>(cx: Ctx<'js>, class: Arg<'js>, min: Arg<'js>, max: Arg<'js>) -> Result<TypedArray<'js, u32>> {
     let class = with_bytes(&cx, &class, "a class of bytes", class_of)?
         .ok_or_else(|| Exception::throw_type(&cx, "a class of bytes is written like \"0-9A-F\", in ASCII"))?;
     let length = |value: &Value<'js>, default: u32| match value {

@@ -17,10 +17,7 @@ pub(super) fn add<'js>(cx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     });
     let metrics = Object::new(cx.clone())?;
     method!(cx, metrics, "counterAdd", counter_add);
-    method!(cx, metrics, "gaugeSet", |cx: Ctx<'js>,
-                                      name: Arg<'js>,
-                                      labels: Arg<'js>,
-                                      value: Arg<'js>| {
+    method!(cx, metrics, "gaugeSet", |cx: Ctx<'js>, name: Arg<'js>, labels: Arg<'js>, value: Arg<'js>| {
         record(&cx, &name, &labels, &value, metrics::gauge_set)
     });
     method!(cx, metrics, "histogramRecord", |cx: Ctx<'js>,

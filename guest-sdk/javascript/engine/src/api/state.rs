@@ -6,57 +6,17 @@
 use std::time::Duration;
 
 use millrace_plugin::state;
-use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
-use rquickjs::{BigInt, Ctx, Error, Exception, Module, Object, Result, String as JsString, TypedArray, Value};
+use rquickjs::module::{Declarations, Exports, ModuleDef};
+use rquickjs::{BigInt, Ctx, Error, Exception, Object, Result, String as JsString, TypedArray, Value};
 
 use super::method;
 use crate::value::{Arg, kind, text, with_bytes};
 
-/// The name of the module.
-const NAME: &str = "millrace:state";
-
 /// Largest whole number that a JavaScript number holds exactly.
 const SAFE_MAX: i64 = (1 << 53) - 1;
 
-/// Finds the one module there may be.
-pub(crate) struct Modules {
-    /// Whether the agent keeps state for this script.
-    pub(crate) has_state: bool,
-}
-
-impl Resolver for Modules {
-    fn resolve<'js>(
-        &mut self,
-        cx: &Ctx<'js>,
-        _base: &str,
-        name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
-    ) -> Result<String> {
-        match name {
-            NAME if self.has_state => Ok(name.to_owned()),
-            NAME => Err(Exception::throw_reference(cx, &format!("\"{NAME}\" is imported by its plain name only"))),
-            _ => {
-                let reason = format!("there is no module \"{name}\": a script is one file, and may import \"{NAME}\"");
-                Err(Exception::throw_reference(cx, &reason))
-            }
-        }
-    }
-}
-
-impl Loader for Modules {
-    fn load<'js>(
-        &mut self,
-        cx: &Ctx<'js>,
-        name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
-    ) -> Result<Module<'js, Declared>> {
-        Module::declare_def::<State, _>(cx.clone(), name)
-    }
-}
-
-/// The module itself.
-struct State;
+/// The module.
+pub(super) struct State;
 
 impl ModuleDef for State {
     fn declare<'js>(declarations: &Declarations<'js>) -> Result<()> {
@@ -110,9 +70,13 @@ fn get_text<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<Value<'js>> {
 
 fn get_many<'js>(cx: Ctx<'js>, names: Arg<'js>) -> Result<Vec<Value<'js>>> {
     let Some(names) = names.as_array() else {
-        return Err(Exception::throw_type(&cx, &format!("getMany takes an array of keys, not {}", kind(&names))));
+        return Err(Exception::throw_type(
+            &cx,
+            &format!("getMany takes an array of keys, not {}", kind(&names)),
+        ));
     };
-    let names: Vec<String> = names.iter::<Value<'js>>().map(|name| key(&cx, &name?)).collect::<Result<_>>()?;
+    let names: Vec<String> =
+        names.iter::<Value<'js>>().map(|name| key(&cx, &name?)).collect::<Result<_>>()?;
     let values = state::get_many(&names).map_err(|error| refused(&cx, &error))?;
     values.into_iter().map(|value| bytes(&cx, value)).collect()
 }
@@ -138,7 +102,8 @@ fn delete<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<()> {
 
 /// Adds 1, or a whole number given as a number or a BigInt. The sum is a number, or a BigInt where it is too large.
 fn increment<'js>(cx: Ctx<'js>, name: Arg<'js>, by: Arg<'js>) -> Result<Value<'js>> {
-    let whole = |number: f64| (number.fract() == 0.0 && number.abs() <= SAFE_MAX as f64).then_some(number as i64);
+    let whole =
+        |number: f64| (number.fract() == 0.0 && number.abs() <= SAFE_MAX as f64).then_some(number as i64);
     let given = by;
     let by = &*given;
     let by = match by.as_number() {
@@ -147,7 +112,10 @@ fn increment<'js>(cx: Ctx<'js>, name: Arg<'js>, by: Arg<'js>) -> Result<Value<'j
         None => by.as_big_int().and_then(|number| number.clone().to_i64().ok()),
     };
     let Some(by) = by else {
-        return Err(Exception::throw_type(&cx, &format!("increment takes a whole number, not {}", kind(&given))));
+        return Err(Exception::throw_type(
+            &cx,
+            &format!("increment takes a whole number, not {}", kind(&given)),
+        ));
     };
     let sum = state::increment(&key(&cx, &name)?, by).map_err(|error| refused(&cx, &error))?;
     if sum.abs() <= SAFE_MAX {
