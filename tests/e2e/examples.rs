@@ -42,7 +42,7 @@ fn every_example_with_an_expectation_meets_it() {
         run(&folder);
         ran.push(folder.file_name().unwrap().to_string_lossy().into_owned());
     }
-    assert_eq!(ran, ["access-log", "drop-rule", "redact", "route-level"]);
+    assert_eq!(ran, ["access-log", "dedup", "drop-rule", "redact", "route-level"]);
 }
 
 fn run(example: &Path) {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plugin_args::PluginOptions;
+
 /// A durable log agent that its users extend with WebAssembly.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, propagate_version = true)]
@@ -25,7 +27,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  millrace check agent.kdl\n  millrace check agent.kdl --format json")]
     Check(CheckOptions),
     /// Show the reference of a component, or the list of all
-    #[command(after_help = "Example:\n  millrace explain\n  millrace explain file-roll")]
+    #[command(
+        after_help = "Example:\n  millrace explain\n  millrace explain file-roll\n  millrace explain redact.wasm\n  millrace explain plugin redact --config agent.kdl"
+    )]
     Explain(ExplainOptions),
     /// Draw the flow of a configuration
     #[command(
@@ -45,7 +49,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  millrace log-level\n  millrace log-level debug\n  millrace log-level info,millrace_engine=trace"
     )]
     LogLevel(LogLevelOptions),
-    /// Look at plugins
+    /// Write plugins: new, build, inspect, test, bench, run, sign, publish
+    #[command(
+        after_help = "From nothing to a tested plugin:\n  millrace plugin new rust interceptor drop-debug\n  cd drop-debug\n  millrace plugin build\n  millrace plugin test"
+    )]
     Plugin(PluginOptions),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  millrace completions bash > /etc/bash_completion.d/millrace")]
@@ -98,8 +105,14 @@ pub(crate) struct CheckOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainOptions {
-    /// A component type such as `taildir`, or one of the blocks `agent`, `plugins`, `sink-options`; without one, the list of all
+    /// A component type such as `taildir`, one of the blocks `agent`, `plugins`, `sink-options`, or a plugin file; without
+    /// one, the list of all
     pub(crate) topic: Option<String>,
+    /// The name of a plugin, after `explain plugin`
+    pub(crate) plugin: Option<String>,
+    /// The configuration that declares the plugin
+    #[arg(long, default_value = "agent.kdl")]
+    pub(crate) config: PathBuf,
     /// Write the whole reference as Markdown into a folder
     #[arg(long, hide = true)]
     pub(crate) markdown: Option<PathBuf>,
@@ -157,28 +170,6 @@ pub(crate) struct LogLevelOptions {
     pub(crate) agent: AdminOptions,
     /// The new filter; without one, the filter in force is shown
     pub(crate) filter: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PluginOptions {
-    #[command(subcommand)]
-    pub(crate) command: PluginCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// Show what a plugin is and wants, without running it
-    #[command(after_help = "Example:\n  millrace plugin inspect redact.wasm")]
-    Inspect(InspectOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InspectOptions {
-    /// The `.wasm` file
-    pub(crate) file: PathBuf,
-    /// Text for people, JSON for machines
-    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
-    pub(crate) format: OutputFormat,
 }
 
 #[derive(Debug, Args)]

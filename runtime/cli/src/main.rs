@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 mod logging;
 mod place;
+mod plugin_args;
 mod registry;
 
 use clap::Parser;

@@ -2,7 +2,7 @@
 //! reads them.
 #![expect(clippy::disallowed_methods, reason = "this is where the command line reads the environment")]
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, path::PathBuf};
 
 use millrace_config::SystemEnvironment;
 
@@ -19,6 +19,13 @@ pub(crate) fn colour() -> bool {
 /// Whether to colour what goes to standard error.
 pub(crate) fn colour_errors() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Where things are kept that can be had again: `$XDG_CACHE_HOME/millrace`, otherwise `~/.cache/millrace`.
+pub(crate) fn cache_folder() -> PathBuf {
+    let home = || std::env::home_dir().map(|home| home.join(".cache"));
+    let given = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    given.or_else(home).unwrap_or_else(std::env::temp_dir).join("millrace")
 }
 
 /// Columns of the terminal, where they are known.

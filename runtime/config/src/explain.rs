@@ -20,17 +20,54 @@ pub struct Explained<'a> {
     pub example: Option<&'a str>,
 }
 
+/// An option in words: one out of a table of ours, or one that a plugin declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedOption {
+    /// How it is written.
+    pub name: String,
+    /// What it holds, its default, and whether it is required, in one line.
+    pub facts: String,
+    /// What it does, in one line.
+    pub summary: String,
+    /// The options inside of it.
+    pub inner: Vec<ExplainedOption>,
+}
+
+impl From<&OptionSpec> for ExplainedOption {
+    fn from(option: &OptionSpec) -> Self {
+        let inner = inner(option.kind).unwrap_or_default();
+        Self {
+            name: option.name.to_owned(),
+            facts: facts(option),
+            summary: option.summary.to_owned(),
+            inner: inner.iter().map(Self::from).collect(),
+        }
+    }
+}
+
 /// For a terminal of this width.
 pub fn explain_text(what: &Explained<'_>, colour: bool, width: usize) -> String {
+    let options: Vec<ExplainedOption> = what.options.iter().map(ExplainedOption::from).collect();
+    explain_options(what.name, what.summary, &options, what.example, colour, width)
+}
+
+/// As [`explain_text`], for options that are in no table.
+pub fn explain_options(
+    name: &str,
+    summary: &str,
+    options: &[ExplainedOption],
+    example: Option<&str>,
+    colour: bool,
+    width: usize,
+) -> String {
     let mut text = String::new();
     let bold = |text: &str| if colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
-    let name = bold(what.name);
-    line(&mut text, 0, &format!("{name}: {}", what.summary), width);
-    if !what.options.is_empty() {
+    line(&mut text, 0, &format!("{}: {summary}", bold(name)), width);
+    if !options.is_empty() {
         text.push_str(&format!("\n{}\n", bold("Options")));
-        options_text(&mut text, what.options, 1, width, &bold);
+        options_text(&mut text, options, 1, width, &bold);
     }
-    if let Some(example) = what.example {
+    if let Some(example) = example {
         text.push_str(&format!("\n{}\n", bold("Example")));
         for row in example.trim_end().lines() {
             text.push_str(format!("  {row}").trim_end());
@@ -42,18 +79,18 @@ pub fn explain_text(what: &Explained<'_>, colour: bool, width: usize) -> String 
 
 fn options_text(
     text: &mut String,
-    options: &[OptionSpec],
+    options: &[ExplainedOption],
     depth: usize,
     width: usize,
     bold: &dyn Fn(&str) -> String,
 ) {
     for option in options {
-        let head = format!("{}  {}", bold(option.name), facts(option));
+        let head = format!("{}  {}", bold(&option.name), option.facts);
         line(text, depth * 2, &head, width);
-        line(text, depth * 2 + 4, option.summary, width);
-        if let Some(inner) = inner(option.kind) {
-            options_text(text, inner, depth + 2, width, bold);
+        if !option.summary.is_empty() {
+            line(text, depth * 2 + 4, &option.summary, width);
         }
+        options_text(text, &option.inner, depth + 2, width, bold);
     }
 }
 

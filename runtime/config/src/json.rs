@@ -22,7 +22,8 @@ struct Placed {
 enum Shape {
     Plain(Value),
     Array(Vec<Placed>),
-    Object(Vec<(String, Placed)>),
+    /// Each member with its name and where that stands.
+    Object(Vec<(String, Span, Placed)>),
 }
 
 /// The properties and children of a node as a JSON object. Its arguments (the component's name) are left out;
@@ -33,22 +34,38 @@ pub fn to_json(node: &Node) -> Value {
 
 /// The place that a JSON pointer into [`to_json`] means; the closest part around it where there is none.
 pub fn pointer_span(node: &Node, pointer: &str) -> Span {
+    walk(node, pointer).1
+}
+
+/// The place of the name that a JSON pointer into [`to_json`] ends in; where it ends in no name, as [`pointer_span`].
+pub fn pointer_name_span(node: &Node, pointer: &str) -> Span {
+    walk(node, pointer).0
+}
+
+/// Where the name stands that a pointer leads to, and where its value does.
+fn walk(node: &Node, pointer: &str) -> (Span, Span) {
     let mut place = &object(node);
     let mut span = node.name.span;
+    let mut name_span = span;
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         let next = match &place.shape {
             Shape::Plain(_) => None,
-            Shape::Array(items) => part.parse::<usize>().ok().and_then(|at| items.get(at)),
+            Shape::Array(items) => {
+                let item = part.parse::<usize>().ok().and_then(|at| items.get(at));
+                item.map(|item| (item.span, item))
+            }
             Shape::Object(members) => {
-                members.iter().find(|(name, _)| *name == part).map(|(_, member)| member)
+                let member = members.iter().find(|(name, _, _)| *name == part);
+                member.map(|(_, name_span, member)| (*name_span, member))
             }
         };
-        let Some(next) = next else { break };
+        let Some((name, next)) = next else { break };
         place = next;
+        name_span = name;
         span = next.span;
     }
-    span
+    (name_span, span)
 }
 
 impl Placed {
@@ -57,7 +74,7 @@ impl Placed {
             Shape::Plain(value) => value,
             Shape::Array(items) => items.into_iter().map(Self::into_json).collect(),
             Shape::Object(members) => {
-                let members = members.into_iter().map(|(name, member)| (name, member.into_json()));
+                let members = members.into_iter().map(|(name, _, member)| (name, member.into_json()));
                 Value::Object(members.collect::<Map<_, _>>())
             }
         }
@@ -73,12 +90,12 @@ impl Placed {
 }
 
 fn object(node: &Node) -> Placed {
-    let mut members: Vec<(String, Placed)> = Vec::new();
+    let mut members: Vec<(String, Span, Placed)> = Vec::new();
     let properties = node.properties.iter().map(|property| (&property.name, scalar(&property.value)));
     let children = node.children.iter().map(|child| (&child.name, child_value(child)));
     for (name, value) in properties.chain(children) {
-        let Some((_, first)) = members.iter_mut().find(|(known, _)| *known == name.value) else {
-            members.push((name.value.clone(), value));
+        let Some((_, _, first)) = members.iter_mut().find(|(known, _, _)| *known == name.value) else {
+            members.push((name.value.clone(), name.span, value));
             continue;
         };
         let before = std::mem::replace(first, Placed { span: first.span, shape: Shape::Array(Vec::new()) });
@@ -100,9 +117,9 @@ fn child_value(node: &Node) -> Placed {
     }
     let mut whole = object(node);
     if let (Shape::Object(members), Some(values)) = (&mut whole.shape, values)
-        && !members.iter().any(|(name, _)| name == "value")
+        && !members.iter().any(|(name, _, _)| name == "value")
     {
-        members.insert(0, ("value".into(), values));
+        members.insert(0, ("value".into(), span, values));
     }
     whole
 }
@@ -190,6 +207,15 @@ wasm "redact" channel="c" {
             ("no pointer", "wasm"),
         ] {
             assert_eq!(files.source(pointer_span(&node, pointer)), written, "{pointer}");
+        }
+        for (pointer, written) in [
+            ("/pattern", "pattern"),
+            ("/rule/0/level", "level"),
+            ("/nested/deeper/value", "value"),
+            ("/words/2", "\"c\""),
+            ("/missing", "wasm"),
+        ] {
+            assert_eq!(files.source(pointer_name_span(&node, pointer)), written, "{pointer}");
         }
     }
 }

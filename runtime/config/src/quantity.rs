@@ -31,9 +31,11 @@ const DURATION_UNITS: &[(&str, u128)] = &[
 
 /// Why a text is not a quantity, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct QuantityError {
-    pub(crate) label: String,
-    pub(crate) help: String,
+pub struct QuantityError {
+    /// What is wrong with it, in a few words.
+    pub label: String,
+    /// What to write.
+    pub help: String,
 }
 
 fn wrong<T>(label: impl Into<String>, help: impl Into<String>) -> Result<T, QuantityError> {
@@ -41,7 +43,10 @@ fn wrong<T>(label: impl Into<String>, help: impl Into<String>) -> Result<T, Quan
 }
 
 /// A size with its unit, in bytes.
-pub(crate) fn parse_size(text: &str) -> Result<u64, QuantityError> {
+///
+/// # Errors
+/// The text is no size, or has no unit.
+pub fn parse_size(text: &str) -> Result<u64, QuantityError> {
     const HELP: &str = "a size is a number with a unit, such as \"512B\", \"10MB\" or \"64MiB\"";
     let Some((number, rest)) = take_number(text.trim()) else {
         return wrong("not a size", HELP);
@@ -73,7 +78,10 @@ fn size_unit_help(number: &str, unit: &str) -> Option<String> {
 }
 
 /// A time span: one or more numbers with units, the longest unit first.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
+///
+/// # Errors
+/// The text is no time span, or has no unit.
+pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     const HELP: &str =
         "a time span is a number with a unit, such as \"200ms\", \"30s\", \"5m\", \"2h\" or \"1m30s\"";
     let mut rest = text.trim();

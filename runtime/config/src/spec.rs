@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     diagnostic::{FileId, Files, Span},
-    node::{Node, Spanned},
+    node::{Node, Scalar, Spanned},
     section::Section,
 };
 
@@ -64,6 +64,8 @@ pub struct PluginSpec {
     pub instances_max: u32,
     /// Lines of log per second.
     pub log_lines_max: u32,
+    /// State of one component, in bytes.
+    pub state_bytes_max: u64,
     /// What the operator grants: the `grant` block, checked against [`crate::GRANT_OPTIONS`]. None: nothing.
     pub grant: Option<Section>,
     /// The whole node.
@@ -83,6 +85,19 @@ pub struct ScriptSpec {
     pub file: Option<FileId>,
     /// Where the configuration names it.
     pub span: Span,
+}
+
+impl PluginSpec {
+    /// The public key that must have signed the file, if the operator names one.
+    pub fn key(&self) -> Option<Spanned<String>> {
+        let property = self.node.property("key").map(|property| &property.value);
+        let child = self.node.children_named("key").next().and_then(|child| child.arguments.first());
+        let key = property.or(child)?;
+        match &key.value {
+            Scalar::Text(text) => Some(Spanned::new(text.clone(), key.span)),
+            _ => None,
+        }
+    }
 }
 
 /// A component with options of its own.

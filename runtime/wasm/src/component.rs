@@ -14,12 +14,13 @@ use crate::{
     grants::Grants,
     host,
     imports::{self, Names},
+    manifest::Manifest,
     role::{self, Exports, Role},
     state::GuestState,
 };
 
 /// Largest plugin file: checked before anything parses it.
-pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// A checked component, ready to be instantiated any number of times.
 pub(crate) struct LoadedPlugin {
@@ -29,9 +30,13 @@ pub(crate) struct LoadedPlugin {
     pub(crate) pre: InstancePre<GuestState>,
     pub(crate) exports: Exports,
     pub(crate) origin: Origin,
+    /// What it says about itself, if anything.
+    pub(crate) manifest: Option<Manifest>,
     /// Whether its calls may wait for something outside: they run on a stack of their own then, so that the thread is
     /// free meanwhile. Costs 200 to 500 ns per call, so plugins that cannot wait do without.
     pub(crate) waits: bool,
+    /// Whether it asks for a state of its own.
+    pub(crate) keeps_state: bool,
     /// What it is linked against; the same file can be loaded in several ways.
     pub(crate) offer: Offer,
 }
@@ -109,8 +114,10 @@ pub(crate) fn load(
     }
     let names = imports::names(wasm)?;
     imports::check(&names, grants)?;
+    let manifest = imports::manifest(&names)?;
     role::check_names(&names, role)?;
     let offer = Offer::new(&names, grants);
+    let keeps_state = imports::keeps_state(&names);
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
     let linked = host::add_to_linker(&mut linker, offer.waits)
@@ -119,7 +126,8 @@ pub(crate) fn load(
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = role::check_exports(engine, &linker, &component, &names)?;
     let digest = format!("sha256:{found}");
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, waits: offer.waits, offer })
+    let (engine, waits) = (Arc::clone(engine), offer.waits);
+    Ok(LoadedPlugin { engine, digest, pre, exports, origin, manifest, waits, keeps_state, offer })
 }
 
 /// An import has the right name but another type.

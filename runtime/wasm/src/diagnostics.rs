@@ -7,6 +7,7 @@ use crate::{
     error::HostError,
     host::escaped,
     instance::StartError,
+    minisig,
     role::Role,
     script,
 };
@@ -29,6 +30,17 @@ pub(crate) fn diagnostic(error: &HostError, plugin: &PluginSpec, role: Role) -> 
                 .label("another content than this")
                 .help(format!("if the new content is meant: digest=\"{found}\""))
         }
+        HostError::Signature(_) => {
+            let span = plugin.key().map_or(path, |key| key.span);
+            at("plugin::signature", span).label("this key must have signed the file").help(format!(
+                "`millrace plugin sign {}` with its secret key, or bring the signature along: {}",
+                plugin.path.value.display(),
+                minisig::signature_path(&plugin.path.value).display()
+            ))
+        }
+        HostError::Manifest(_) => at("plugin::manifest", path)
+            .label("this file")
+            .help("the plugin was built with a manifest that is wrong: ask its author"),
         HostError::CoreModule => at("plugin::core-module", path)
             .label("this file")
             .help("make a component of it: `millrace plugin build`, or `wasm-tools component new`"),

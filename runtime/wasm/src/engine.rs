@@ -18,6 +18,10 @@ const INSTANCES_MAX: u32 = 512;
 /// Core instances: a component consists of several (the module itself, adapters, shims).
 const CORE_INSTANCES_MAX: u32 = 4 * INSTANCES_MAX;
 
+/// Core instances of one component. An interpreter whose libraries are linked at run time has many: the one for Python
+/// has 38.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
+
 /// Memory that a free place in the pool keeps for its next user, instead of asking the system again.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
@@ -102,8 +106,8 @@ fn pool() -> PoolingAllocationConfig {
     pool.total_memories(INSTANCES_MAX);
     pool.total_tables(CORE_INSTANCES_MAX);
     pool.max_memories_per_component(4);
-    pool.max_core_instances_per_component(32);
-    pool.max_tables_per_component(32);
+    pool.max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX);
+    pool.max_tables_per_component(CORE_INSTANCES_PER_COMPONENT_MAX);
     pool.table_elements(100_000);
     pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
     pool.max_unused_warm_slots(16);

@@ -32,6 +32,12 @@ pub enum HostError {
         /// What the file has.
         found: String,
     },
+    /// There is no signature of the key that the configuration names.
+    #[error("no valid signature: {0}")]
+    Signature(String),
+    /// What the file says about itself cannot be used.
+    #[error("its manifest cannot be used: {0}")]
+    Manifest(String),
     /// A core module instead of a component.
     #[error("the file is a core WebAssembly module, not a component")]
     CoreModule,

@@ -6,10 +6,12 @@
 
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::{bindings::interface, error::HostError, grants::Grants};
-
-/// The custom section in which `millrace plugin build` leaves the manifest.
-const MANIFEST_SECTION: &str = "millrace:manifest";
+use crate::{
+    bindings::interface,
+    error::HostError,
+    grants::Grants,
+    manifest::{MANIFEST_BYTES_MAX, MANIFEST_SECTION, Manifest},
+};
 
 /// WASI interfaces that the host offers in an inert form, without their versions.
 const INERT_WASI: &[&str] = &[
@@ -49,15 +51,21 @@ const GRANTED_WASI: &[&str] = &[
 ];
 
 /// Interfaces of the plugin package that this agent has.
-const OFFERED: &[&str] =
-    &[interface::TYPES, interface::LOG, interface::METRICS, interface::CLOCK, interface::HTTP];
+const OFFERED: &[&str] = &[
+    interface::TYPES,
+    interface::LOG,
+    interface::METRICS,
+    interface::CLOCK,
+    interface::STATE,
+    interface::HTTP,
+];
 
 /// The names at a component's border, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
-    /// The manifest, if there is one and it is text.
+    /// The text of the manifest, if there is one.
     pub(crate) manifest: Option<String>,
 }
 
@@ -91,7 +99,10 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
                 }
             }
             Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
-                names.manifest = std::str::from_utf8(section.data()).ok().map(str::to_owned);
+                if names.manifest.is_some() {
+                    return Err(HostError::Manifest("there are two of them".into()));
+                }
+                names.manifest = Some(manifest_text(section.data())?);
             }
             _ => {}
         }
@@ -99,9 +110,34 @@ pub(crate) fn names(wasm: &[u8]) -> Result<Names, HostError> {
     Ok(names)
 }
 
+/// The content of the section as text.
+fn manifest_text(data: &[u8]) -> Result<String, HostError> {
+    if data.len() > MANIFEST_BYTES_MAX {
+        let reason = format!("it has {} bytes, at most {MANIFEST_BYTES_MAX} are allowed", data.len());
+        return Err(HostError::Manifest(reason));
+    }
+    let text =
+        std::str::from_utf8(data).map_err(|error| HostError::Manifest(format!("it is not text: {error}")))?;
+    Ok(text.to_owned())
+}
+
+/// Reads the manifest, if there is one.
+pub(crate) fn manifest(names: &Names) -> Result<Option<Manifest>, HostError> {
+    let Some(text) = &names.manifest else { return Ok(None) };
+    match Manifest::parse(text, false) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(error) => Err(HostError::Manifest(error.to_string())),
+    }
+}
+
 /// Whether a component imports something of the package that waits for the world outside.
 pub(crate) fn may_wait(names: &Names) -> bool {
     names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
+}
+
+/// Whether a component asks for a state of its own.
+pub(crate) fn keeps_state(names: &Names) -> bool {
+    names.imports.iter().any(|name| is_compatible(name, interface::STATE))
 }
 
 /// What an import needs to be granted.

@@ -8,6 +8,7 @@
 //! | `engine`, `ticker`, `cache` | wasmtime, its clock, native code on disk |
 //! | `bindings`, `state`, `host` | what crosses the boundary, and what guests may call |
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
+//! | `manifest`, `schema`, `minisig` | what a plugin says about itself, its options, who signed it |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
 //! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
 //! | `script` | scripts: an engine as the plugin, the text as its option |
@@ -28,6 +29,7 @@ mod engine;
 mod error;
 mod factory;
 mod fault;
+mod generation;
 mod grants;
 mod host;
 mod http;
@@ -36,21 +38,32 @@ mod inspect;
 mod instance;
 mod interceptor;
 mod lanes;
+mod manifest;
 mod metrics;
+mod minisig;
 mod off_worker;
 mod origin;
 mod plugin_host;
 mod refusals;
 mod rescue;
 mod role;
+mod schema;
 mod script;
 mod signature;
 mod sink;
 mod source;
 mod state;
+mod swap;
 mod ticker;
 
+pub use component::FILE_BYTES_MAX;
 pub use error::HostError;
 pub use factory::{interceptors, sinks, sources};
 pub use inspect::{InspectedImport, Inspection};
+pub use manifest::{
+    MANIFEST_BYTES_MAX, MANIFEST_SECTION, Manifest, ManifestError, MetricDeclaration, StateForm, Want,
+    WantedLimits,
+};
+pub use minisig::{SIGNATURE_EXTENSION, signature_path, verify_signature};
 pub use plugin_host::WasmHost;
+pub use schema::ConfigSchema;

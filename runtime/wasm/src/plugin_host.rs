@@ -11,7 +11,7 @@ use std::{
 
 use bytestring::ByteString;
 use millrace_config::{Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section, to_json};
-use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source};
+use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source, StateStore, StateStores};
 use parking_lot::Mutex;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     engine::PluginEngine,
     error::{Fault, HostError},
     factory,
+    generation::Generation,
     grants::Grants,
     host::{GuestMetrics, LogSource},
     http::{Resolve, SystemResolver},
@@ -30,13 +31,16 @@ use crate::{
     inspect::{Inspection, inspect},
     instance::{Instance, StartError, Template, at_once},
     interceptor::WasmInterceptor,
+    manifest::with_limits,
     metrics::PluginFamilies,
+    minisig,
     origin::Origin,
     refusals::Refusals,
     role::Role,
-    script,
+    schema, script,
     sink::WasmSink,
     source::WasmSource,
+    swap,
 };
 
 /// Time of one call, where the operator does not say otherwise.
@@ -52,6 +56,8 @@ pub struct WasmHost {
     cache: CodeCache,
     /// Made with the metrics of the agent when its first plugin is built.
     families: OnceLock<PluginFamilies>,
+    /// What components keep; it outlives them.
+    states: OnceLock<StateStores>,
     /// Components in use, by digest and by what is offered: several interceptors share the code of one plugin.
     loaded: Mutex<HashMap<(String, Offer), Weak<LoadedPlugin>>>,
     /// Where the values of secrets and variables come from.
@@ -69,6 +75,7 @@ impl WasmHost {
             engine: OnceLock::new(),
             cache: CodeCache::new(cache.into()),
             families: OnceLock::new(),
+            states: OnceLock::new(),
             loaded: Mutex::default(),
             environment: Arc::new(MapEnvironment::default()),
             resolver: Arc::new(SystemResolver),
@@ -110,6 +117,10 @@ impl WasmHost {
             Some(engine) => Cow::Borrowed(engine),
             None => Cow::Owned(component::read(&plugin.path.value)?),
         };
+        if let Some(key) = plugin.key() {
+            let signature = minisig::read_beside(&plugin.path.value).map_err(HostError::Signature)?;
+            minisig::verify_signature(&wasm, &signature, &key.value).map_err(HostError::Signature)?;
+        }
         let found = component::digest_of(&wasm);
         let pinned = plugin.digest.as_ref().map(|digest| digest.value.as_str());
         // Code is shared, permission is not.
@@ -144,10 +155,17 @@ impl WasmHost {
     ) -> Result<Prepared, Diagnostics> {
         let grants = self.grants(plugin)?;
         let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
+        let manifest = loaded.manifest.as_ref();
+        manifest.map_or(Ok(()), |manifest| manifest.check_wants(plugin, &grants))?;
+        let plugin = &with_limits(plugin, manifest)?;
         let node = section.node().without(match &plugin.script {
             Some(_) => script::OWN_OPTIONS,
             None => factory::own_options(role),
         });
+        let config = match &plugin.script {
+            Some(_) => script::config(plugin, to_json(&node)).to_string(),
+            None => schema::options(plugin, manifest, &node)?,
+        };
         let families = self.families.get_or_init(|| PluginFamilies::register(&cx.metrics));
         let metrics = families.of(&cx.component, &plugin.name.value);
         let refusals = Refusals::new(&cx.component, &plugin.name.value, families.refused.clone());
@@ -163,10 +181,16 @@ impl WasmHost {
             agent: cx.agent.to_string(),
             component: cx.component.to_string(),
             generation: cx.generation,
-            config: script::config(plugin, to_json(&node)).to_string(),
-            lanes: plugin.instances_max.max(1),
+            config,
+            // What is kept in memory, or written batch by batch, can only be in one place.
+            lanes: if loaded.keeps_state || loaded.exports.handover.is_some() {
+                1
+            } else {
+                plugin.instances_max.max(1)
+            },
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
+            state: loaded.keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),
             log: Arc::new(LogSource {
                 plugin: plugin.name.value.clone(),
                 component: cx.component.to_string(),
@@ -175,7 +199,12 @@ impl WasmHost {
                 metrics: metrics.clone(),
                 window: Mutex::default(),
             }),
-            guest_metrics: GuestMetrics::new(&cx.component, families.guests.clone(), metrics.clone()),
+            guest_metrics: GuestMetrics::new(
+                &cx.component,
+                families.guests.clone(),
+                metrics.clone(),
+                manifest.map(|manifest| manifest.metrics.clone()).unwrap_or_default(),
+            ),
             metrics,
             capabilities: Arc::new(capabilities),
             plugin: Arc::clone(&loaded),
@@ -189,6 +218,17 @@ impl WasmHost {
             generation: cx.generation.to_string().into(),
         };
         Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })
+    }
+
+    /// What the component keeps. A codec keeps nothing: nothing of it is committed.
+    fn state_of(&self, plugin: &PluginSpec, cx: &BuildContext, role: Role) -> Option<Arc<StateStore>> {
+        let states = self.states.get_or_init(|| StateStores::new(Arc::clone(&cx.clock)));
+        match role {
+            Role::Interceptor => Some(states.interceptor(&cx.component, plugin.state_bytes_max)),
+            Role::Source => Some(states.source(&cx.component, plugin.state_bytes_max)),
+            Role::Sink => Some(states.sink(&cx.component, plugin.state_bytes_max)),
+            Role::Codec => None,
+        }
     }
 
     /// Does `work` on a thread of its own: the caller may be a worker of the runtime, and a compiler that panics on a
@@ -242,8 +282,10 @@ impl PluginHost for WasmHost {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<Box<dyn Interceptor>, Diagnostics> {
+        let settings = swap::Settings::read(section)?;
         let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Interceptor))?;
-        Ok(Box::new(WasmInterceptor::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
+        let generation = Generation::new(prepared, factory::on_fault(section));
+        Ok(Box::new(WasmInterceptor::new(generation, settings, Arc::clone(&cx.clock))))
     }
 
     fn source(
@@ -303,10 +345,19 @@ impl PluginHost for WasmHost {
         }
         // A file that cannot be read or is no component is reported where it is loaded.
         let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
-        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+        if let Ok(names) = names {
             found.extend(grants.unused(&plugin.name.value, &names));
+            if let Ok(Some(manifest)) = imports::manifest(&names) {
+                found.extend(grants.compared(&plugin.name, &manifest.wants));
+            }
         }
         found
+    }
+
+    fn watched(&self, plugin: &PluginSpec) -> Vec<PathBuf> {
+        let path = &plugin.path.value;
+        let signature = plugin.key().map(|_| minisig::signature_path(path));
+        std::iter::once(path.clone()).chain(signature).collect()
     }
 
     #[expect(clippy::disallowed_methods, reason = "how old a file is that the user names")]

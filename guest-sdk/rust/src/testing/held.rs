@@ -7,11 +7,12 @@ use crate::{Event, Events, Packed};
 #[derive(Debug)]
 pub(crate) struct HeldEvents {
     events: Vec<Event>,
+    formed_at: u64,
 }
 
 impl HeldEvents {
     pub(crate) fn new(events: Vec<Event>) -> Self {
-        Self { events }
+        Self { events, formed_at: super::fake::clock::unix_nanos() }
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -22,9 +23,8 @@ impl HeldEvents {
         self.events.iter().map(|event| event.body.len() as u64).sum()
     }
 
-    /// A fixed time, so that tests repeat: 2026-01-01T00:00:00Z.
     pub(crate) fn formed_at(&self) -> u64 {
-        super::fake::START_NANOS
+        self.formed_at
     }
 
     pub(crate) fn bodies(&self) -> types::Packed {

@@ -55,7 +55,8 @@ use serde::de::DeserializeOwned;
 pub use crate::Event;
 use crate::{Batch, Edits, Failure, Instance, Interceptor, Issue, config};
 
-/// Makes a batch of these events. Other than a batch of the agent it may be empty.
+/// Makes a batch of these events, formed at the time of the [`Host`], which stands still. Other than a batch
+/// of the agent it may be empty.
 pub fn batch(events: Vec<Event>) -> Batch {
     Batch::held(HeldEvents::new(events))
 }

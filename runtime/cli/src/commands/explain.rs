@@ -40,6 +40,12 @@ pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<Answer> {
         print!("{}", list(&topics));
         return Ok(Answer::Good);
     };
+    match (wanted.as_str(), &options.plugin) {
+        ("plugin", Some(name)) => return super::explain_plugin::by_name(name, &options.config),
+        (_, Some(more)) => anyhow::bail!("`explain {wanted}` stands alone; what is `{more}`?"),
+        (file, None) if file.ends_with(".wasm") => return super::explain_plugin::by_file(Path::new(file)),
+        _ => {}
+    }
     let found: Vec<&Topic> = topics.iter().filter(|topic| topic.name == wanted).collect();
     if found.is_empty() {
         let near = millrace_config::closest(wanted, topics.iter().map(|topic| topic.name));

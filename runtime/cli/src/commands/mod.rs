@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod explain;
+mod explain_plugin;
 pub(crate) mod generate;
 pub(crate) mod graph;
 pub(crate) mod log_level;

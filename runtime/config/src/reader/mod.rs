@@ -26,7 +26,7 @@ use crate::{
 
 pub use agent::AGENT_OPTIONS;
 pub use grants::GRANT_OPTIONS;
-pub use plugins::{LIMIT_OPTIONS, PLUGIN_OPTIONS};
+pub use plugins::{LIMIT_OPTIONS, PLUGIN_OPTIONS, read_plugin};
 
 const BLOCKS: &[&str] = &["agent", "plugins", "channels", "sources", "sinks", "sink-groups", "include"];
 

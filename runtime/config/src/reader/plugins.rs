@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     check::Arguments,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Diagnostics, Files},
     expand::is_missing,
     node::{Node, Spanned},
     option::{OptionKind, OptionSpec},
@@ -33,6 +33,12 @@ pub const LIMIT_OPTIONS: &[OptionSpec] = &[
         "100",
         "Lines of log per second; more are counted and dropped",
     ),
+    OptionSpec::with_default(
+        "state",
+        OptionKind::Size,
+        "16MiB",
+        "Largest state of one component: keys, values, and 64 bytes for each key",
+    ),
 ];
 
 /// The options of one plugin.
@@ -43,7 +49,17 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         OptionKind::Text,
         "The digest the file must have: `sha256:` and 64 hexadecimal digits",
     ),
-    OptionSpec::with_default("limits", OptionKind::Block(LIMIT_OPTIONS), "", "What the plugin may use"),
+    OptionSpec::optional(
+        "key",
+        OptionKind::Text,
+        "The public key (minisign, `RWQ…`) that must have signed the file; the signature is the file `PATH.minisig`",
+    ),
+    OptionSpec::with_default(
+        "limits",
+        OptionKind::Block(LIMIT_OPTIONS),
+        "",
+        "What the plugin may use; memory and time that are not given here are those that its manifest asks for, if it does",
+    ),
     OptionSpec::with_default(
         "grant",
         OptionKind::Block(GRANT_OPTIONS),
@@ -51,6 +67,15 @@ pub const PLUGIN_OPTIONS: &[OptionSpec] = &[
         "What the plugin may do beyond looking at its events; nothing unless given",
     ),
 ];
+
+/// Reads one plugin's node by itself, for whoever runs a plugin outside of an agent.
+pub fn read_plugin(node: &Node, files: &Files) -> (Option<PluginSpec>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let mut spec = AgentSpec::default();
+    let mut reader = Reader { files, found: &mut found, names: Default::default() };
+    reader.plugin(node, &mut spec);
+    (spec.plugins.pop(), found)
+}
 
 impl Reader<'_> {
     pub(super) fn plugin(&mut self, node: &Node, spec: &mut AgentSpec) {
@@ -67,13 +92,15 @@ impl Reader<'_> {
         if let Some(digest) = &digest {
             self.digest(digest);
         }
-        let (memory_bytes_max, call_time_max, instances, log_lines) =
-            section.block("limits").map_or((64 << 20, None, 2, 100), |limits| {
+        self.key(node, &section);
+        let (memory_bytes_max, call_time_max, instances, log_lines, state_bytes_max) =
+            section.block("limits").map_or((64 << 20, None, 2, 100, 16 << 20), |limits| {
                 (
                     limits.size("memory"),
                     limits.optional_duration("time"),
                     limits.integer("instances"),
                     limits.integer("log-lines"),
+                    limits.size("state"),
                 )
             });
         spec.plugins.push(PluginSpec {
@@ -84,10 +111,27 @@ impl Reader<'_> {
             call_time_max,
             instances_max: u32::try_from(instances).unwrap_or(u32::MAX),
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
+            state_bytes_max,
             grant: node.children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
             node: node.clone(),
             script: None,
         });
+    }
+
+    /// The shape of the key; whether it fits the file is found when that is loaded.
+    fn key(&mut self, node: &Node, section: &crate::section::Section) {
+        let Some(key) = section.optional_text("key").filter(|key| !is_missing(key)) else { return };
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        if key.len() == 56 && key.starts_with("RW") && key.chars().all(is_base64) {
+            return;
+        }
+        let span = section.span_of("key");
+        let reason = format!("`key` of `{}` is not a public key of minisign", node.name.value);
+        self.found.push(
+            Diagnostic::error("config::invalid-value", span, reason)
+                .label(format!("has {} characters", key.chars().count()))
+                .help("it begins with RW and has 56 characters; `millrace plugin keygen` makes a pair"),
+        );
     }
 
     fn digest(&mut self, digest: &Spanned<String>) {

@@ -1,8 +1,9 @@
 //! The `metrics` interface: a plugin's own counters, gauges and histograms beside the agent's.
 //!
-//! A guest chooses names and label values, so both are bounded per component; what is over the bound is counted
-//! and not recorded. In the agent's metrics a plugin's metric is
-//! `millrace_plugin_counter_total{component="…",name="…",label1="…"}`, likewise `plugin_gauge` and `plugin_histogram`.
+//! Names and labels are declared in the plugin's manifest; what is not declared is counted and not recorded. A guest chooses
+//! label values, so their number is bounded per component, and what is over the bound is counted, too. In the agent's metrics
+//! a plugin's metric is `millrace_plugin_counter_total{component="…",name="sent",status="200"}` for `counter "sent"
+//! label="status"`, likewise `plugin_gauge` and `plugin_histogram`.
 
 use std::{collections::HashMap, sync::Arc, sync::atomic::AtomicU64};
 
@@ -12,15 +13,12 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use wasmtime::{StoreContextMut, component::Linker};
 
 use super::log::escaped;
-use crate::{bindings::interface, metrics::PluginMetrics, state::GuestState};
+use crate::{bindings::interface, manifest::MetricDeclaration, metrics::PluginMetrics, state::GuestState};
 
 /// Series (names with label values) that one component may have.
 const SERIES_MAX: usize = 200;
 
-/// Labels of one series.
-const LABELS_MAX: usize = 8;
-
-/// Longest name or label value.
+/// Longest label value.
 const TEXT_BYTES_MAX: usize = 128;
 
 /// Kind, name and label values.
@@ -65,6 +63,7 @@ pub(crate) struct GuestMetrics {
     component: String,
     families: GuestFamilies,
     counts: PluginMetrics,
+    declared: Vec<MetricDeclaration>,
     series: Mutex<HashMap<SeriesKey, Series>>,
 }
 
@@ -76,41 +75,59 @@ enum Series {
 }
 
 impl GuestMetrics {
-    pub(crate) fn new(component: &str, families: GuestFamilies, counts: PluginMetrics) -> Arc<Self> {
+    pub(crate) fn new(
+        component: &str,
+        families: GuestFamilies,
+        counts: PluginMetrics,
+        declared: Vec<MetricDeclaration>,
+    ) -> Arc<Self> {
         let component = component.to_owned();
-        Arc::new(Self { component, families, counts, series: Mutex::default() })
+        Arc::new(Self { component, families, counts, declared, series: Mutex::default() })
     }
 
-    /// Finds or makes a series and lets `record` use it; None: over the bound.
+    /// Finds or makes a series and lets `record` use it, unless it is not declared or over the bound.
     fn with(&self, kind: &'static str, name: String, labels: Vec<String>, record: impl FnOnce(&Series)) {
         let key = (kind, name, labels);
         let mut series = self.series.lock();
         if let Some(found) = series.get(&key) {
             return record(found);
         }
-        let too_long = |text: &String| text.len() > TEXT_BYTES_MAX;
         let (_, name, labels) = &key;
-        let is_over = series.len() >= SERIES_MAX || labels.len() > LABELS_MAX;
-        if is_over || name.is_empty() || too_long(name) || labels.iter().any(too_long) {
+        let Some(declaration) = self.declared.iter().find(|declared| {
+            declared.name == *name && declared.kind == kind && declared.labels.len() == labels.len()
+        }) else {
+            self.counts.metrics_undeclared.inc();
+            return;
+        };
+        if series.len() >= SERIES_MAX || labels.iter().any(|text| text.len() > TEXT_BYTES_MAX) {
             self.counts.metrics_refused.inc();
             return;
         }
-        let made = self.make(kind, name, labels);
+        let made = self.make(declaration, labels);
         record(&made);
         series.insert(key, made);
     }
 
-    fn make(&self, kind: &'static str, name: &str, labels: &[String]) -> Series {
+    /// A write to the state was refused because the share of the component is used up.
+    pub(crate) fn state_refused(&self) {
+        self.counts.state_refused.inc();
+    }
+
+    fn make(&self, declaration: &MetricDeclaration, labels: &[String]) -> Series {
         let mut set: LabelSet = vec![
             ("component".to_owned(), self.component.clone()),
-            ("name".to_owned(), escaped(name, TEXT_BYTES_MAX * 8)),
+            ("name".to_owned(), declaration.name.clone()),
         ];
-        set.extend(
-            labels.iter().zip(1..).map(|(value, number): (_, u32)| {
-                (format!("label{number}"), escaped(value, TEXT_BYTES_MAX * 8))
-            }),
-        );
-        match kind {
+        set.extend(labels.iter().zip(&declaration.labels).map(|(value, key)| {
+            // The agent's own labels keep their meaning.
+            let key = if ["component", "name", "le"].contains(&key.as_str()) {
+                format!("{key}_")
+            } else {
+                key.clone()
+            };
+            (key, escaped(value, TEXT_BYTES_MAX * 8))
+        }));
+        match declaration.kind.as_str() {
             "counter" => Series::Counter(self.families.counters.get_or_create_owned(&set)),
             "gauge" => Series::Gauge(self.families.gauges.get_or_create_owned(&set)),
             _ => Series::Histogram(self.families.histograms.get_or_create_owned(&set)),

@@ -44,7 +44,7 @@ async fn log_lines_over_the_quota_are_counted_and_not_written() {
 #[tokio::test]
 async fn metrics_over_the_bounds_are_counted_and_not_kept() {
     let rig = Rig::new();
-    let flood = rig.good(&Setup { options: "names 1000", ..setup("metric-flood") });
+    let flood = rig.good(&Setup { options: "names 0; values 1000", ..setup("metric-flood") });
     assert_eq!(bodies(&flood.intercept(batch(&["a"])).await.unwrap()), ["a"]);
     let kept = rig
         .metrics
@@ -53,8 +53,21 @@ async fn metrics_over_the_bounds_are_counted_and_not_kept() {
         .lines()
         .filter(|line| line.starts_with("millrace_plugin_counter_total{"))
         .count();
-    assert!((1..=200).contains(&kept), "{kept}");
-    assert_eq!(rig.count("metrics_refused_total", ""), 1000 - kept as u64);
+    assert_eq!(kept, 200);
+    assert_eq!(rig.count("metrics_refused_total", ""), 800);
+    assert_eq!(rig.count("metrics_undeclared_total", ""), 0);
+    assert!(
+        rig.metrics.encode().unwrap().contains("{component=\"guest\",name=\"declared\",value=\"7\"} 1\n")
+    );
+}
+
+#[tokio::test]
+async fn metrics_that_no_manifest_declares_are_counted_and_not_kept() {
+    let rig = Rig::new();
+    let flood = rig.good(&Setup { options: "names 1000", ..setup("metric-flood") });
+    assert_eq!(bodies(&flood.intercept(batch(&["a"])).await.unwrap()), ["a"]);
+    assert_eq!(rig.count("metrics_undeclared_total", ""), 3000);
+    assert!(!rig.metrics.encode().unwrap().contains("undeclared_"));
 }
 
 #[tokio::test]

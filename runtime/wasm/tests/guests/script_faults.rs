@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    script_rig::{Script, header},
+    script_rig::Script,
     support::{Rig, batch, bodies, detail, numbered, rejection},
 };
 
@@ -43,10 +43,7 @@ fn what_a_script_lacks_is_told() {
             "waits for a promise that nothing will ever settle",
         ),
         ("throw 5; export function event() {}", "threw 5"),
-        (
-            "export function configure() { return 5 } export function event() {}",
-            "configure returned a number",
-        ),
+        ("export function configure() { return 5 } export function event() {}", "configure returned a number"),
     ];
     for (text, expected) in cases {
         let told = rig.wrong_js(text, "");
@@ -79,7 +76,7 @@ async fn an_event_that_throws_goes_to_the_dead_letters_with_place_and_stack() {
     all[17] = "{}";
     let out = script.intercept(batch(&all)).await.unwrap();
     assert_eq!(out.len(), 49);
-    assert!(out.iter().all(|event| header(event, "level").as_deref() == Some("info")));
+    assert!(out.iter().all(|event| event.header("level").is_some_and(|level| &**level == "info")));
     let [dead] = out.diverted() else { panic!("{:?}", out.diverted()) };
     let rejection = rejection(dead);
     assert!(

@@ -90,8 +90,3 @@ impl Rig {
 pub fn raw(bodies: &[&[u8]]) -> Batch {
     Batch::new(bodies.iter().map(|body| Event::new(body.to_vec())).collect())
 }
-
-/// The value of a header.
-pub fn header(event: &Event, name: &str) -> Option<String> {
-    event.header(name).map(ToString::to_string)
-}

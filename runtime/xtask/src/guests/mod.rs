@@ -7,17 +7,17 @@
 //! A file there only changes when its bytes do, and it changes at once (written aside, then renamed): an
 //! agent that watches it never sees half a plugin, and never reloads for nothing.
 
-mod component;
-mod crates;
-mod toolchain;
+mod find;
+mod install;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crates::Guest;
-use toolchain::{Speed, Toolchain};
+use millrace_author::toolchain::Speed;
+use millrace_author::toolchain::rust::{Guest, Module, Places, by_workspace, in_crate};
+use millrace_author::{Project, component};
 
 /// A plugin that was built.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct BuiltGuest {
 
 /// Builds all guests, or those whose name is in `filter`.
 pub fn build(filter: &[String]) -> Result<Vec<BuiltGuest>> {
-    let guests = crates::find(&root())?;
+    let guests = find::find(&root())?;
     for name in filter {
         if !guests.iter().any(|guest| guest.name == *name) {
             let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
@@ -48,7 +48,7 @@ pub fn build(filter: &[String]) -> Result<Vec<BuiltGuest>> {
 
 /// Builds the one guest whose crate is in `dir`, soon rather than fast: for somebody who is editing it.
 pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
-    let guests = crates::in_crate(dir)?;
+    let guests = in_crate(dir)?;
     let built = build_guests(guests, Speed::Soon)?;
     built.into_iter().next().with_context(|| format!("{} holds no plugin", dir.display()))
 }
@@ -57,7 +57,7 @@ pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
 pub fn native_manifests() -> Result<Vec<PathBuf>> {
     let root = root();
     let mut manifests = vec![root.join("guest-sdk/rust/Cargo.toml")];
-    let guests = crates::find(&root)?;
+    let guests = find::find(&root)?;
     manifests.extend(
         guests
             .into_iter()
@@ -76,11 +76,19 @@ pub fn root() -> PathBuf {
 fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
     let start = Instant::now();
     let root = root();
-    let toolchain = Toolchain::find(&root)?;
-    eprintln!("guests: {} to build with {}", guests.len(), toolchain.describe());
+    let compiler = install::compiler(&root)?;
+    eprintln!("guests: {} to build with {}", guests.len(), compiler.describe());
+    let target_dir = root.join("target/guest-build");
+    let places = Places { target_dir: &target_dir, hidden: &root };
     let mut built = Vec::with_capacity(guests.len());
-    for group in crates::by_workspace(guests) {
-        for module in toolchain.build(&root, &group, speed)? {
+    if guests.iter().any(|guest| guest.has_c) {
+        crate::prerequisites::install_c_compiler()?;
+    }
+    if guests.iter().any(|guest| guest.is_wasi) {
+        install::wasi(&root)?;
+    }
+    for group in by_workspace(guests) {
+        for module in compiler.build(&group, places, speed, true)? {
             built.push(finish(&root, &module)?);
         }
     }
@@ -89,11 +97,16 @@ fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
 }
 
 /// Makes the component and puts it where it belongs.
-fn finish(root: &Path, module: &toolchain::Module) -> Result<BuiltGuest> {
+fn finish(root: &Path, module: &Module) -> Result<BuiltGuest> {
     let name = &module.guest.name;
     let core = std::fs::read(&module.path).with_context(|| format!("read {}", module.path.display()))?;
     let bytes = if module.guest.is_component {
-        component::encode(core).with_context(|| format!("guest `{name}`"))?
+        let bytes = component::encode(core).with_context(|| format!("guest `{name}`"))?;
+        let folder = module.guest.manifest.parent().unwrap_or(root);
+        match Project::open(folder)?.manifest {
+            Some(manifest) => component::with_manifest(&bytes, &manifest)?,
+            None => bytes,
+        }
     } else {
         core
     };

@@ -1,38 +1,48 @@
-//! A source whose position goes backwards: the events `0` to `9`, one per poll, at the positions `9` down to `0`. The
-//! form of a position is the plugin's own, so this must read on like any other.
+//! A source of endless numbers, one per poll, whose position is the next number, until it would be `turn`: then it goes
+//! back to `1`, as if the events behind that had not been read.
 
-use millrace_plugin::{Failure, Instance, Issue, Limits, NoConfig, Pace, Polled, Source};
+use millrace_plugin::{Failure, Instance, Issue, Limits, Polled, Source};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Config {
+    #[serde(default = "three")]
+    turn: u64,
+}
 
 struct SourceBackwards {
-    left: u8,
+    turn: u64,
+    next: u64,
 }
 
 impl Source for SourceBackwards {
-    type Config = NoConfig;
+    type Config = Config;
 
-    fn configure(_: NoConfig, _: &Instance) -> Result<Self, Vec<Issue>> {
-        Ok(Self { left: 10 })
+    fn configure(config: Config, _: &Instance) -> Result<Self, Vec<Issue>> {
+        Ok(Self { turn: config.turn, next: 0 })
     }
 
     fn open(&mut self, position: Option<&[u8]>) -> Result<(), Failure> {
-        self.left = match position {
-            None => 10,
-            Some([digit @ b'0'..=b'9']) => digit - b'0',
-            Some(_) => return Err(Failure::Fatal("the position is no digit".into())),
-        };
+        let number = position.and_then(|position| std::str::from_utf8(position).ok()?.parse().ok());
+        self.next = number.unwrap_or(0);
         Ok(())
     }
 
     fn poll(&mut self, _: Limits) -> Result<Polled, Failure> {
         let mut polled = Polled::default();
-        if self.left > 0 {
-            polled.events.push((10 - self.left).to_string().as_bytes());
-            self.left -= 1;
+        polled.events.push(self.next.to_string().as_bytes());
+        self.next += 1;
+        if self.next == self.turn {
+            self.next = 1;
         }
-        polled.position = Some(self.left.to_string().into_bytes());
-        polled.pace = if self.left == 0 { Pace::End } else { Pace::Now };
+        polled.position = Some(self.next.to_string().into_bytes());
         Ok(polled)
     }
 }
 
 millrace_plugin::export!(SourceBackwards as source);
+
+fn three() -> u64 {
+    3
+}

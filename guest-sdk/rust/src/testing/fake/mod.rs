@@ -13,7 +13,7 @@ use crate::http::{Error, Request, Response};
 use crate::state::Error as StateError;
 use state::Entries;
 
-/// 2026-01-01T00:00:00Z, in nanoseconds: the time that batches of tests were formed at.
+/// 2026-01-01T00:00:00Z, in nanoseconds: the time of a new host, and without one, so that tests repeat.
 pub(crate) const START_NANOS: u64 = 1_767_225_600_000_000_000;
 
 thread_local! {
@@ -32,7 +32,7 @@ struct Offered {
 }
 
 /// What the agent offers, as long as this value lives, to plugins on the same thread. Without one, the state
-/// is unavailable, no request gets through, and the clock stands at the time batches were formed at.
+/// is unavailable, no request gets through, and the clock stands at 2026-01-01T00:00:00Z.
 ///
 /// ```
 /// use std::time::Duration;

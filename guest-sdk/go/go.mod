@@ -1,0 +1,3 @@
+module millrace/plugin
+
+go 1.24

@@ -1,0 +1,1 @@
+export * from "millrace:plugin/clock@0.1.0";

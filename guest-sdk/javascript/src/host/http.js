@@ -1,0 +1,1 @@
+export * from "millrace:plugin/http@0.1.0";

@@ -1,0 +1,1 @@
+export * from "millrace:plugin/log@0.1.0";

@@ -1,0 +1,1 @@
+export * from "millrace:plugin/metrics@0.1.0";

@@ -1,0 +1,1 @@
+export * from "millrace:plugin/state@0.1.0";

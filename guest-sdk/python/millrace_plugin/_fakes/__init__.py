@@ -1,0 +1,1 @@
+"""What stands for the agent in tests."""
