@@ -5,7 +5,6 @@ mod clock;
 mod edits;
 mod modules;
 mod outside;
-#[cfg(feature = "state")]
 mod state;
 mod text;
 

@@ -42,9 +42,6 @@ impl Loader for Modules {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        #[cfg(feature = "state")]
-        return Module::declare_def::<super::state::State, _>(cx.clone(), name);
-        #[cfg(not(feature = "state"))]
-        Err(Exception::throw_reference(cx, &format!("this engine was built without \"{name}\"")))
+        Module::declare_def::<super::state::State, _>(cx.clone(), name)
     }
 }
