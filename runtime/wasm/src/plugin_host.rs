@@ -176,6 +176,7 @@ impl WasmHost {
             Arc::clone(&cx.clock),
             plugin.memory_bytes_max,
         );
+        let keeps_state = loaded.keeps_state && script::may_keep_state(plugin);
         let usual = if loaded.waits { WAITING_CALL_TIME } else { CALL_TIME };
         let template = Arc::new(Template {
             agent: cx.agent.to_string(),
@@ -183,14 +184,14 @@ impl WasmHost {
             generation: cx.generation,
             config,
             // What is kept in memory, or written batch by batch, can only be in one place.
-            lanes: if loaded.keeps_state || loaded.exports.handover.is_some() {
+            lanes: if keeps_state || loaded.exports.handover.is_some() {
                 1
             } else {
                 plugin.instances_max.max(1)
             },
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
-            state: loaded.keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),
+            state: keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),
             log: Arc::new(LogSource {
                 plugin: plugin.name.value.clone(),
                 component: cx.component.to_string(),
