@@ -9,12 +9,12 @@ use rquickjs::{
 };
 use serde::Deserialize;
 
-use crate::thrown::Thrown;
+use crate::thrown::{Text, Thrown};
 use crate::{api, call};
 
 /// How deep scripts may call, in bytes of stack. The rest of the stack is for what the engine calls between two looks;
 /// with a quarter of a MiB, deep recursion was seen to trap instead of throwing.
-const STACK_BYTES_MAX: usize = 64 << 10;
+const STACK_BYTES_MAX: usize = 32 << 10;
 
 /// Bytes of the instance's memory that are not for the script: the engine itself.
 const OWN_BYTES: u64 = 2 << 20;
@@ -42,7 +42,7 @@ struct Source {
 
 /// A script that is ready.
 pub(crate) struct Script {
-    name: String,
+    text: Text,
     /// Never dropped: the whole instance goes when the script does, and the engine checks on the way out for what
     /// a script may well leave behind.
     running: ManuallyDrop<Running>,
@@ -63,6 +63,7 @@ impl Interceptor for Script {
 
     fn configure(config: Config, instance: &Instance) -> std::result::Result<Self, Vec<Issue>> {
         let Config { script: Source { name, source, memory_bytes, state: has_state }, options } = config;
+        let text = Text { name, source };
         let engine =
             |error: Error| vec![Issue::new("/script", format!("the engine does not start: {error}"))];
         let runtime = Runtime::new().map_err(engine)?;
@@ -75,14 +76,14 @@ impl Interceptor for Script {
         let context = Context::full(&runtime).map_err(engine)?;
         let running = context.with(|cx| {
             let prelude = api::install(&cx).map_err(|error| {
-                let thrown = Thrown::catch(&cx, error, &name, None);
+                let thrown = Thrown::catch(&cx, error, &text, None);
                 vec![Issue::new("/script", format!("the engine does not start: {}", thrown.reason))]
             })?;
-            let exports = load(&cx, &name, source).map_err(|error| at_place(&cx, error, &name))?;
+            let exports = load(&cx, &text).map_err(|error| at_place(&cx, error, &text))?;
             configure(&cx, &exports, &options, instance)
-                .map_err(|error| at_place(&cx, error, &name))
+                .map_err(|error| at_place(&cx, error, &text))
                 .and_then(|issues| if issues.is_empty() { Ok(()) } else { Err(issues) })?;
-            let (handler, is_event) = handler(&exports, &name)?;
+            let (handler, is_event) = handler(&exports, &text.name)?;
             Ok::<_, Vec<Issue>>(Running {
                 handler: Persistent::save(&cx, handler),
                 batch: Persistent::save(&cx, prelude.batch),
@@ -92,7 +93,7 @@ impl Interceptor for Script {
                 context: context.clone(),
             })
         })?;
-        Ok(Self { name, running: ManuallyDrop::new(running) })
+        Ok(Self { text, running: ManuallyDrop::new(running) })
     }
 
     fn intercept(&mut self, batch: &Batch, edits: &mut Edits) -> std::result::Result<(), Failure> {
@@ -102,7 +103,7 @@ impl Interceptor for Script {
         let result = running.context.with(|cx| {
             running.call(&cx).map_err(|error| {
                 let failure = running.failure.clone().restore(&cx).ok();
-                Thrown::catch(&cx, error, &self.name, failure.as_ref())
+                Thrown::catch(&cx, error, &self.text, failure.as_ref())
             })
         });
         let noted = call::finish();
@@ -112,7 +113,7 @@ impl Interceptor for Script {
                 Ok(())
             }
             Err(Thrown { failure: Some(failure), .. }) => Err(failure),
-            Err(thrown) => break_call(&thrown.told(&self.name), thrown.stack),
+            Err(thrown) => break_call(&thrown.told(&self.text.name), thrown.stack),
         }
     }
 }
@@ -145,8 +146,8 @@ fn trap() -> ! {
 }
 
 /// Compiles the module and runs its top level.
-fn load<'js>(cx: &Ctx<'js>, name: &str, source: String) -> Result<Object<'js>> {
-    let module = Module::declare(cx.clone(), name, source)?;
+fn load<'js>(cx: &Ctx<'js>, text: &Text) -> Result<Object<'js>> {
+    let module = Module::declare(cx.clone(), text.name.as_str(), text.source.as_str())?;
     let (module, done) = module.eval()?;
     settled(cx, done.into_value())?;
     module.namespace()
@@ -164,8 +165,8 @@ fn settled<'js>(cx: &Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
 }
 
 /// An exception as an issue. The place is put behind the pointer to the text, where the agent looks for it.
-fn at_place(cx: &Ctx<'_>, error: Error, name: &str) -> Vec<Issue> {
-    let thrown = Thrown::catch(cx, error, name, None);
+fn at_place(cx: &Ctx<'_>, error: Error, text: &Text) -> Vec<Issue> {
+    let thrown = Thrown::catch(cx, error, text, None);
     let path = match thrown.place {
         Some((line, column)) => format!("/script/source/{line}/{column}"),
         None => "/script/source".to_owned(),

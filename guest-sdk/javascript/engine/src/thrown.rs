@@ -18,12 +18,21 @@ pub(crate) struct Thrown {
     pub(crate) failure: Option<Failure>,
 }
 
+/// The script that an exception came from.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// What it is called in errors.
+    pub(crate) name: String,
+    /// The text itself: QuickJS counts columns in bytes, people count characters.
+    pub(crate) source: String,
+}
+
 impl Thrown {
     /// Takes the exception that an error of the engine stands for.
     pub(crate) fn catch<'js>(
         cx: &Ctx<'js>,
         error: Error,
-        script: &str,
+        script: &Text,
         failure_of: Option<&Function<'js>>,
     ) -> Self {
         let plain = |reason: String| Self { reason, place: None, stack: String::new(), failure: None };
@@ -41,8 +50,9 @@ impl Thrown {
         let name: String = exception.as_object().get("name").unwrap_or_else(|_| "Error".to_owned());
         let message = exception.message().unwrap_or_default();
         let reason = if message.is_empty() { name } else { format!("{name}: {message}") };
-        let stack = stack(&exception.stack().unwrap_or_default());
-        let place = place(&stack, script);
+        let stack = stack(&exception.stack().unwrap_or_default(), script);
+        let place = stack.lines().find_map(|line| place(line, &script.name));
+        let place = place.map(|(_, line, column)| (line, column));
         Self { reason, place, stack, failure: None }
     }
 
@@ -84,23 +94,36 @@ fn shown<'js>(cx: &Ctx<'js>, value: Value<'js>) -> String {
     }
 }
 
-/// The stack without indentation and without the engine's own frames.
-fn stack(text: &str) -> String {
+/// The stack without indentation, without the engine's own frames, and with columns that count characters.
+fn stack(text: &str, script: &Text) -> String {
     let lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains(crate::api::PRELUDE));
-    lines.collect::<Vec<_>>().join("\n")
+    let counted = lines.map(|line| match place(line, &script.name) {
+        Some((before, number, column)) => {
+            let end = if line.ends_with(')') { ")" } else { "" };
+            format!("{before}:{number}:{}{end}", characters(&script.source, number, column))
+        }
+        None => line.to_owned(),
+    });
+    counted.collect::<Vec<_>>().join("\n")
 }
 
-/// The innermost place in the script: `at intercept (tag.js:3:5)`, or `at tag.js:3:5` in a syntax error.
-fn place(stack: &str, script: &str) -> Option<(u32, u32)> {
-    stack.lines().find_map(|line| {
-        let line = line.strip_suffix(')').unwrap_or(line);
-        let (before, column) = line.rsplit_once(':')?;
-        let (before, number) = before.rsplit_once(':')?;
-        let is_script = before.strip_suffix(script).is_some_and(|rest| rest.ends_with(['(', ' ']));
-        if !is_script {
-            return None;
-        }
-        Some((number.parse().ok()?, column.parse().ok()?))
-    })
+/// The place in the script that a line of a stack names: `at intercept (tag.js:3:5)`, or `at tag.js:3:5` in a syntax
+/// error. What stands before it, the line and the column.
+fn place<'a>(line: &'a str, script: &str) -> Option<(&'a str, u32, u32)> {
+    let (before, column) = line.strip_suffix(')').unwrap_or(line).rsplit_once(':')?;
+    let (before, number) = before.rsplit_once(':')?;
+    let is_script = before.strip_suffix(script).is_some_and(|rest| rest.ends_with(['(', ' ']));
+    if !is_script {
+        return None;
+    }
+    Some((before, number.parse().ok()?, column.parse().ok()?))
+}
+
+/// A column that counts bytes as one that counts characters, both from 1.
+fn characters(source: &str, line: u32, column: u32) -> u32 {
+    let line = source.lines().nth((line as usize).saturating_sub(1)).unwrap_or_default();
+    let wide =
+        line.bytes().take((column as usize).saturating_sub(1)).filter(|byte| byte & 0xc0 == 0x80).count();
+    column.saturating_sub(wide as u32)
 }

@@ -1,13 +1,47 @@
 //! From JavaScript values to Rust and back, with errors that say what was expected.
 
+use std::ops::Deref;
+
+use rquickjs::function::{FromParam, ParamRequirement, ParamsAccessor};
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Exception, FromJs, Result, String as JsString, Value, qjs};
+
+/// An argument of a function; `undefined` where the script leaves it out.
+pub(crate) struct Arg<'js>(Value<'js>);
+
+impl<'js> FromParam<'js> for Arg<'js> {
+    fn param_requirement() -> ParamRequirement {
+        ParamRequirement::optional()
+    }
+
+    fn from_param<'a>(params: &mut ParamsAccessor<'a, 'js>) -> Result<Self> {
+        if params.is_empty() {
+            return Ok(Self(Value::new_undefined(params.ctx().clone())));
+        }
+        Ok(Self(params.arg()))
+    }
+}
+
+impl<'js> Deref for Arg<'js> {
+    type Target = Value<'js>;
+
+    fn deref(&self) -> &Value<'js> {
+        &self.0
+    }
+}
 
 /// What a value is, for an error.
 pub(crate) fn kind(value: &Value<'_>) -> &'static str {
     match () {
+        () if value.is_undefined() => "undefined",
+        () if value.is_null() => "null",
+        () if value.is_bool() => "a boolean",
+        () if value.is_number() => "a number",
+        () if value.is_string() => "a string",
         () if value.is_array() => "an array",
         () if value.is_function() => "a function",
-        () => value.type_of().as_str(),
+        () if value.is_big_int() => "a BigInt",
+        () if value.is_symbol() => "a symbol",
+        () => "an object",
     }
 }
 

@@ -26,10 +26,20 @@ pub(crate) fn config(plugin: &PluginSpec, options: Value) -> Value {
                 "name": script.name,
                 "source": &*script.text,
                 "memory-bytes": plugin.memory_bytes_max,
+                "state": may_keep_state(plugin),
             },
             "options": options,
         }),
     }
+}
+
+/// The module that a script imports to keep state.
+const STATE_MODULE: &str = "millrace:state";
+
+/// Whether a plugin may keep state: the engine always asks for it, a script only where its text names the module. The
+/// engine refuses the module to a script that hides the name.
+pub(crate) fn may_keep_state(plugin: &PluginSpec) -> bool {
+    plugin.script.as_ref().is_none_or(|script| script.text.contains(STATE_MODULE))
 }
 
 /// What tells versions of a script apart in dead letters: the digest of its text, not that of the engine.

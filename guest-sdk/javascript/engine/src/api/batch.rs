@@ -6,7 +6,7 @@ use rquickjs::{Array, BigInt, Ctx, Exception, Object, Result, String as JsString
 
 use super::{clock, method};
 use crate::call;
-use crate::value::{kind, row, text, view, with_bytes};
+use crate::value::{Arg, kind, row, text, view, with_bytes};
 
 /// Makes the one `batch` there is.
 pub(super) fn object<'js>(cx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -41,7 +41,7 @@ fn formed_at_nanos<'js>(cx: Ctx<'js>) -> Result<BigInt<'js>> {
 }
 
 /// The bytes of one body, as a view that cannot be written to.
-fn body<'js>(cx: Ctx<'js>, number: Value<'js>) -> Result<Value<'js>> {
+fn body<'js>(cx: Ctx<'js>, number: Arg<'js>) -> Result<Value<'js>> {
     let number = row(&cx, &number)?;
     let (bodies, number) = call::with(&cx, |call| {
         let number = call.check(&cx, number)?;
@@ -67,7 +67,7 @@ fn bodies<'js>(cx: Ctx<'js>) -> Result<Array<'js>> {
 }
 
 /// The text of one body; `null` where it is not UTF-8, so that nothing is lost without anybody noticing.
-fn body_text<'js>(cx: Ctx<'js>, number: Value<'js>) -> Result<Value<'js>> {
+fn body_text<'js>(cx: Ctx<'js>, number: Arg<'js>) -> Result<Value<'js>> {
     let number = row(&cx, &number)?;
     call::with(&cx, |call| {
         let number = call.check(&cx, number)?;
@@ -79,7 +79,7 @@ fn body_text<'js>(cx: Ctx<'js>, number: Value<'js>) -> Result<Value<'js>> {
 }
 
 /// One header of one event; `null` where it is missing.
-fn header<'js>(cx: Ctx<'js>, number: Value<'js>, name: Value<'js>) -> Result<Value<'js>> {
+fn header<'js>(cx: Ctx<'js>, number: Arg<'js>, name: Arg<'js>) -> Result<Value<'js>> {
     let number = row(&cx, &number)?;
     let name = text(&cx, &name, "the name of a header")?;
     call::with(&cx, |call| {
@@ -96,7 +96,7 @@ fn js_text<'js>(cx: &Ctx<'js>, text: Option<&str>) -> Result<Value<'js>> {
 }
 
 /// All headers of one event, as an object without a prototype.
-fn headers<'js>(cx: Ctx<'js>, number: Value<'js>) -> Result<Object<'js>> {
+fn headers<'js>(cx: Ctx<'js>, number: Arg<'js>) -> Result<Object<'js>> {
     let number = row(&cx, &number)?;
     let object = Object::new(cx.clone())?;
     object.set_prototype(None)?;
@@ -111,7 +111,7 @@ fn headers<'js>(cx: Ctx<'js>, number: Value<'js>) -> Result<Object<'js>> {
 }
 
 /// One header of all events, `null` where it is missing.
-fn header_column<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<Array<'js>> {
+fn header_column<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<Array<'js>> {
     let name = text(&cx, &name, "the name of a header")?;
     let array = Array::new(cx.clone())?;
     call::with(&cx, |call| {
@@ -129,14 +129,14 @@ fn header_names(cx: Ctx<'_>) -> Result<Vec<String>> {
 }
 
 /// The rows whose body contains some bytes.
-fn find<'js>(cx: Ctx<'js>, needle: Value<'js>) -> Result<TypedArray<'js, u32>> {
+fn find<'js>(cx: Ctx<'js>, needle: Arg<'js>) -> Result<TypedArray<'js, u32>> {
     let finder = with_bytes(&cx, &needle, "what to find", |needle| Finder::new(needle))?;
     let rows = call::with(&cx, |call| Ok(finder.rows(&call.bodies(&cx)?.packed)))?;
     TypedArray::new(cx, rows)
 }
 
 /// The rows in which a header has exactly this value; `null` stands for "missing".
-fn find_header<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>) -> Result<TypedArray<'js, u32>> {
+fn find_header<'js>(cx: Ctx<'js>, name: Arg<'js>, value: Arg<'js>) -> Result<TypedArray<'js, u32>> {
     let name = text(&cx, &name, "the name of a header")?;
     let wanted = if value.is_null() { None } else { Some(text(&cx, &value, "the value to find")?) };
     let rows = call::with(&cx, |call| Ok(call.column(&name).rows_where(|found| found == wanted.as_deref())))?;
@@ -145,12 +145,7 @@ fn find_header<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>) -> Result
 
 /// Where bytes of one class stand in a row, as `[row, start, end, row, start, end, …]`: every longest run of them that
 /// is `min` to `max` long.
-fn runs<'js>(
-    cx: Ctx<'js>,
-    class: Value<'js>,
-    min: Value<'js>,
-    max: Value<'js>,
-) -> Result<TypedArray<'js, u32>> {
+fn runs<'js>(cx: Ctx<'js>, class: Arg<'js>, min: Arg<'js>, max: Arg<'js>) -> Result<TypedArray<'js, u32>> {
     let class = with_bytes(&cx, &class, "a class of bytes", class_of)?
         .ok_or_else(|| Exception::throw_type(&cx, "a class of bytes is written like \"0-9A-F\", in ASCII"))?;
     let length = |value: &Value<'js>, default: u32| match value {

@@ -5,7 +5,7 @@ use rquickjs::{Ctx, Exception, Object, Result, Value};
 
 use super::method;
 use crate::call::{self, Call};
-use crate::value::{header_value, kind, row, rows, text, with_bytes};
+use crate::value::{Arg, header_value, kind, row, rows, text, with_bytes};
 
 /// Makes the one `edits` there is.
 pub(super) fn object<'js>(cx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -42,11 +42,11 @@ fn for_rows<'js>(cx: &Ctx<'js>, value: &Value<'js>, mut note: impl FnMut(&mut Ca
     })
 }
 
-fn drop_rows<'js>(cx: Ctx<'js>, which: Value<'js>) -> Result<()> {
+fn drop_rows<'js>(cx: Ctx<'js>, which: Arg<'js>) -> Result<()> {
     for_rows(&cx, &which, |call, row| call.edits.drop(row))
 }
 
-fn set_body<'js>(cx: Ctx<'js>, number: Value<'js>, body: Value<'js>) -> Result<()> {
+fn set_body<'js>(cx: Ctx<'js>, number: Arg<'js>, body: Arg<'js>) -> Result<()> {
     let number = row(&cx, &number)?;
     with_bytes(&cx, &body, "a body", |body| {
         call::with(&cx, |call| {
@@ -57,13 +57,13 @@ fn set_body<'js>(cx: Ctx<'js>, number: Value<'js>, body: Value<'js>) -> Result<(
     })?
 }
 
-fn set_header<'js>(cx: Ctx<'js>, which: Value<'js>, name: Value<'js>, value: Value<'js>) -> Result<()> {
+fn set_header<'js>(cx: Ctx<'js>, which: Arg<'js>, name: Arg<'js>, value: Arg<'js>) -> Result<()> {
     let name = header_name(&cx, &name)?;
     let value = header_value(&cx, &value)?;
     for_rows(&cx, &which, |call, row| call.edits.set_header(row, &name, &value))
 }
 
-fn set_header_on_all<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>) -> Result<()> {
+fn set_header_on_all<'js>(cx: Ctx<'js>, name: Arg<'js>, value: Arg<'js>) -> Result<()> {
     let name = header_name(&cx, &name)?;
     let value = header_value(&cx, &value)?;
     call::with(&cx, |call| {
@@ -72,12 +72,12 @@ fn set_header_on_all<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>) -> 
     })
 }
 
-fn remove_header<'js>(cx: Ctx<'js>, which: Value<'js>, name: Value<'js>) -> Result<()> {
+fn remove_header<'js>(cx: Ctx<'js>, which: Arg<'js>, name: Arg<'js>) -> Result<()> {
     let name = text(&cx, &name, "the name of a header")?;
     for_rows(&cx, &which, |call, row| call.edits.remove_header(row, &name))
 }
 
-fn remove_header_on_all<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<()> {
+fn remove_header_on_all<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<()> {
     let name = text(&cx, &name, "the name of a header")?;
     call::with(&cx, |call| {
         call.edits.remove_header_on_all(&name);
@@ -85,17 +85,17 @@ fn remove_header_on_all<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<()> {
     })
 }
 
-fn route<'js>(cx: Ctx<'js>, which: Value<'js>, channel: Value<'js>) -> Result<()> {
+fn route<'js>(cx: Ctx<'js>, which: Arg<'js>, channel: Arg<'js>) -> Result<()> {
     let channel = text(&cx, &channel, "the name of a channel")?;
     for_rows(&cx, &which, |call, row| call.edits.route(row, &channel))
 }
 
-fn reject<'js>(cx: Ctx<'js>, which: Value<'js>, reason: Value<'js>) -> Result<()> {
+fn reject<'js>(cx: Ctx<'js>, which: Arg<'js>, reason: Arg<'js>) -> Result<()> {
     let reason = text(&cx, &reason, "a reason")?;
     for_rows(&cx, &which, |call, row| call.edits.reject(row, &reason))
 }
 
-fn split<'js>(cx: Ctx<'js>, number: Value<'js>, events: Value<'js>) -> Result<()> {
+fn split<'js>(cx: Ctx<'js>, number: Arg<'js>, events: Arg<'js>) -> Result<()> {
     let number = row(&cx, &number)?;
     let Some(array) = events.as_array() else {
         return Err(Exception::throw_type(

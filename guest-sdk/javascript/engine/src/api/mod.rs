@@ -3,6 +3,7 @@
 mod batch;
 mod clock;
 mod edits;
+mod modules;
 mod outside;
 mod state;
 mod text;
@@ -11,7 +12,7 @@ use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Function, Object, Result};
 
 pub(crate) use clock::begin_call;
-pub(crate) use state::Modules;
+pub(crate) use modules::Modules;
 
 /// What the prelude is called in stacks, where nobody wants to see it.
 pub(crate) const PRELUDE: &str = "millrace:prelude";

@@ -4,29 +4,26 @@ use millrace_plugin::{log, metrics};
 use rquickjs::{Ctx, Exception, Object, Result, Value};
 
 use super::method;
-use crate::value::{header_value, kind, text};
+use crate::value::{Arg, header_value, kind, text};
 
 /// Adds the functions that the prelude wraps.
 pub(super) fn add<'js>(cx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
     method!(cx, native, "logEnabled", |cx: Ctx<'js>, name: String| Ok::<_, rquickjs::Error>(log::enabled(
         level(&cx, &name)?
     )));
-    method!(cx, native, "log", |cx: Ctx<'js>, name: String, line: Value<'js>| {
+    method!(cx, native, "log", |cx: Ctx<'js>, name: String, line: Arg<'js>| {
         log::emit(level(&cx, &name)?, &text(&cx, &line, "a line of the log")?, &[]);
         Ok::<_, rquickjs::Error>(())
     });
     let metrics = Object::new(cx.clone())?;
     method!(cx, metrics, "counterAdd", counter_add);
-    method!(cx, metrics, "gaugeSet", |cx: Ctx<'js>,
-                                      name: Value<'js>,
-                                      labels: Value<'js>,
-                                      value: Value<'js>| {
+    method!(cx, metrics, "gaugeSet", |cx: Ctx<'js>, name: Arg<'js>, labels: Arg<'js>, value: Arg<'js>| {
         record(&cx, &name, &labels, &value, metrics::gauge_set)
     });
     method!(cx, metrics, "histogramRecord", |cx: Ctx<'js>,
-                                             name: Value<'js>,
-                                             labels: Value<'js>,
-                                             value: Value<'js>| {
+                                             name: Arg<'js>,
+                                             labels: Arg<'js>,
+                                             value: Arg<'js>| {
         record(&cx, &name, &labels, &value, metrics::histogram_record)
     });
     native.set("metrics", metrics)
@@ -43,7 +40,7 @@ fn level(cx: &Ctx<'_>, name: &str) -> Result<log::Level> {
     })
 }
 
-fn counter_add<'js>(cx: Ctx<'js>, name: Value<'js>, labels: Value<'js>, amount: Value<'js>) -> Result<()> {
+fn counter_add<'js>(cx: Ctx<'js>, name: Arg<'js>, labels: Arg<'js>, amount: Arg<'js>) -> Result<()> {
     let amount = if amount.is_undefined() { 1.0 } else { number(&cx, &amount)? };
     if amount < 0.0 || amount.fract() != 0.0 {
         return Err(Exception::throw_range(

@@ -6,57 +6,17 @@
 use std::time::Duration;
 
 use millrace_plugin::state;
-use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
-use rquickjs::{Array, BigInt, Ctx, Error, Exception, Module, Object, Result, String as JsString, TypedArray, Value};
+use rquickjs::module::{Declarations, Exports, ModuleDef};
+use rquickjs::{BigInt, Ctx, Error, Exception, Object, Result, String as JsString, TypedArray, Value};
 
 use super::method;
-use crate::value::{kind, text, with_bytes};
-
-/// The name of the module.
-const NAME: &str = "millrace:state";
+use crate::value::{Arg, kind, text, with_bytes};
 
 /// Largest whole number that a JavaScript number holds exactly.
 const SAFE_MAX: i64 = (1 << 53) - 1;
 
-/// Finds the one module there may be.
-pub(crate) struct Modules {
-    /// Whether the agent keeps state for this script.
-    pub(crate) has_state: bool,
-}
-
-impl Resolver for Modules {
-    fn resolve<'js>(
-        &mut self,
-        cx: &Ctx<'js>,
-        _base: &str,
-        name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
-    ) -> Result<String> {
-        match name {
-            NAME if self.has_state => Ok(name.to_owned()),
-            NAME => Err(Exception::throw_reference(cx, &format!("\"{NAME}\" is imported by its plain name only"))),
-            _ => {
-                let reason = format!("there is no module \"{name}\": a script is one file, and may import \"{NAME}\"");
-                Err(Exception::throw_reference(cx, &reason))
-            }
-        }
-    }
-}
-
-impl Loader for Modules {
-    fn load<'js>(
-        &mut self,
-        cx: &Ctx<'js>,
-        name: &str,
-        _attributes: Option<ImportAttributes<'js>>,
-    ) -> Result<Module<'js, Declared>> {
-        Module::declare_def::<State, _>(cx.clone(), name)
-    }
-}
-
-/// The module itself.
-struct State;
+/// The module.
+pub(super) struct State;
 
 impl ModuleDef for State {
     fn declare<'js>(declarations: &Declarations<'js>) -> Result<()> {
@@ -93,12 +53,12 @@ fn bytes<'js>(cx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
     }
 }
 
-fn get<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<Value<'js>> {
+fn get<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<Value<'js>> {
     let value = state::get(&key(&cx, &name)?).map_err(|error| refused(&cx, &error))?;
     bytes(&cx, value)
 }
 
-fn get_text<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<Value<'js>> {
+fn get_text<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<Value<'js>> {
     match state::get(&key(&cx, &name)?).map_err(|error| refused(&cx, &error))? {
         Some(value) => match std::str::from_utf8(&value) {
             Ok(text) => Ok(JsString::from_str(cx, text)?.into_value()),
@@ -108,14 +68,21 @@ fn get_text<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<Value<'js>> {
     }
 }
 
-fn get_many<'js>(cx: Ctx<'js>, names: Array<'js>) -> Result<Vec<Value<'js>>> {
-    let names: Vec<String> = names.iter::<Value<'js>>().map(|name| key(&cx, &name?)).collect::<Result<_>>()?;
+fn get_many<'js>(cx: Ctx<'js>, names: Arg<'js>) -> Result<Vec<Value<'js>>> {
+    let Some(names) = names.as_array() else {
+        return Err(Exception::throw_type(
+            &cx,
+            &format!("getMany takes an array of keys, not {}", kind(&names)),
+        ));
+    };
+    let names: Vec<String> =
+        names.iter::<Value<'js>>().map(|name| key(&cx, &name?)).collect::<Result<_>>()?;
     let values = state::get_many(&names).map_err(|error| refused(&cx, &error))?;
     values.into_iter().map(|value| bytes(&cx, value)).collect()
 }
 
 /// `set(key, value, ttlMs)`: for good, or for so many milliseconds.
-fn set<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>, ttl_ms: Value<'js>) -> Result<()> {
+fn set<'js>(cx: Ctx<'js>, name: Arg<'js>, value: Arg<'js>, ttl_ms: Arg<'js>) -> Result<()> {
     let name = key(&cx, &name)?;
     let ttl = match ttl_ms.as_number() {
         Some(ms) if ms >= 0.0 => Some(Duration::from_millis(ms as u64)),
@@ -129,21 +96,26 @@ fn set<'js>(cx: Ctx<'js>, name: Value<'js>, value: Value<'js>, ttl_ms: Value<'js
     result.map_err(|error| refused(&cx, &error))
 }
 
-fn delete<'js>(cx: Ctx<'js>, name: Value<'js>) -> Result<()> {
+fn delete<'js>(cx: Ctx<'js>, name: Arg<'js>) -> Result<()> {
     state::delete(&key(&cx, &name)?).map_err(|error| refused(&cx, &error))
 }
 
 /// Adds 1, or a whole number given as a number or a BigInt. The sum is a number, or a BigInt where it is too large.
-fn increment<'js>(cx: Ctx<'js>, name: Value<'js>, by: Value<'js>) -> Result<Value<'js>> {
-    let whole = |number: f64| (number.fract() == 0.0 && number.abs() <= SAFE_MAX as f64).then_some(number as i64);
-    let given = by.clone();
+fn increment<'js>(cx: Ctx<'js>, name: Arg<'js>, by: Arg<'js>) -> Result<Value<'js>> {
+    let whole =
+        |number: f64| (number.fract() == 0.0 && number.abs() <= SAFE_MAX as f64).then_some(number as i64);
+    let given = by;
+    let by = &*given;
     let by = match by.as_number() {
         None if by.is_undefined() => Some(1),
         Some(number) => whole(number),
         None => by.as_big_int().and_then(|number| number.clone().to_i64().ok()),
     };
     let Some(by) = by else {
-        return Err(Exception::throw_type(&cx, &format!("increment takes a whole number, not {}", kind(&given))));
+        return Err(Exception::throw_type(
+            &cx,
+            &format!("increment takes a whole number, not {}", kind(&given)),
+        ));
     };
     let sum = state::increment(&key(&cx, &name)?, by).map_err(|error| refused(&cx, &error))?;
     if sum.abs() <= SAFE_MAX {
@@ -153,7 +125,7 @@ fn increment<'js>(cx: Ctx<'js>, name: Value<'js>, by: Value<'js>) -> Result<Valu
 }
 
 /// `list(prefix, after, max)`: keys in the order of their bytes.
-fn list<'js>(cx: Ctx<'js>, prefix: Value<'js>, after: Value<'js>, max: Value<'js>) -> Result<Vec<String>> {
+fn list<'js>(cx: Ctx<'js>, prefix: Arg<'js>, after: Arg<'js>, max: Arg<'js>) -> Result<Vec<String>> {
     let prefix = if prefix.is_undefined() { String::new() } else { key(&cx, &prefix)? };
     let after = if after.is_undefined() || after.is_null() { None } else { Some(key(&cx, &after)?) };
     let max = if max.is_undefined() { 1000 } else { crate::value::row(&cx, &max)? };
