@@ -32,6 +32,8 @@ pub(super) fn component(mut module: Vec<u8>) -> Result<Vec<u8>, BuildError> {
             .validate(true)
             .module(&module)?
             .adapter("wasi_snapshot_preview1", &wasi)?
+            // The Go runtime cannot be asked for memory before it has started.
+            .realloc_via_memory_grow(true)
             .encode()
     };
     encode().map_err(|error| BuildError::Component(format!("{error:#}")))
