@@ -31,8 +31,15 @@ fn folder(root: &Path, path: &Path, list: &mut String) -> io::Result<()> {
         let relative = path.strip_prefix(root).map_err(io::Error::other)?.display().to_string();
         // The tests of an SDK stay behind, those of a template are part of it.
         let is_test_of_sdk = name == "tests" && relative.matches('/').count() == 2;
+        // The engine of scripts is a plugin of its own, and the tools of a language are in the binary already.
+        let is_ours = ["engine", "toolchain"].contains(&name.as_str()) && relative.matches('/').count() == 2;
         let is_hidden = name.starts_with('.') && name != ".gitignore";
-        if SKIPPED.contains(&name.as_str()) || is_hidden || is_test_of_sdk || name.ends_with(".egg-info") {
+        if SKIPPED.contains(&name.as_str())
+            || is_hidden
+            || is_ours
+            || is_test_of_sdk
+            || name.ends_with(".egg-info")
+        {
             continue;
         }
         if kind.is_dir() {

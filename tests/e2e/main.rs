@@ -5,10 +5,15 @@
 mod avro_interop;
 mod chain;
 mod check;
+mod codec;
 mod command_line;
 mod crash;
 mod examples;
 mod misbehaving;
+mod plugin_author;
+mod plugin_delivery;
 mod reload_under_load;
 mod shutdown;
+mod state;
+mod swap;
 mod watch;

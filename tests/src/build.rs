@@ -30,7 +30,8 @@ pub(crate) fn target() -> PathBuf {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        cargo(&["build", "--quiet", "--release", "--package", "millrace"]);
+        // With the features of the whole workspace, as the tests themselves are built: its dependencies are compiled once.
+        cargo(&["build", "--quiet", "--release", "--workspace", "--bin", "millrace"]);
         target().join("release/millrace")
     })
 }

@@ -4,9 +4,13 @@
 mod agent;
 mod build;
 mod files;
+mod http_server;
 mod peers;
+mod registry;
 
 pub use agent::{Agent, eventually};
 pub use build::{binary, guest, root, temporary_folder};
 pub use files::{json_events, lines_of, rolled_files};
+pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
+pub use registry::Registry;

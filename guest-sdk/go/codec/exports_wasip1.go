@@ -19,6 +19,7 @@ var (
 
 //go:wasmexport millrace:plugin/codec@0.1.0#frame
 func frame(stream, streamLength, atEnd uint32) unsafe.Pointer {
+	defer host.Guard()
 	cut = Cut{Ends: cut.Ends[:0]}
 	err := guest.Plugin.(Codec).Frame(host.BytesArgument(stream, streamLength), atEnd != 0, &cut)
 	result := begin(err)
@@ -30,6 +31,7 @@ func frame(stream, streamLength, atEnd uint32) unsafe.Pointer {
 
 //go:wasmexport millrace:plugin/codec@0.1.0#decode
 func decode(bytes, bytesLength, ends, endsLength uint32) unsafe.Pointer {
+	defer host.Guard()
 	frames.Lent(host.BytesArgument(bytes, bytesLength), host.WordsArgument(ends, endsLength))
 	decoded.reset()
 	err := guest.Plugin.(Codec).Decode(&frames, &decoded)
@@ -42,6 +44,7 @@ func decode(bytes, bytesLength, ends, endsLength uint32) unsafe.Pointer {
 
 //go:wasmexport millrace:plugin/codec@0.1.0#encode
 func encode(lent uint32) unsafe.Pointer {
+	defer host.Guard()
 	batch.Lent(host.Batch(lent))
 	encoded.Reset()
 	err := guest.Plugin.(Codec).Encode(&batch, &encoded)

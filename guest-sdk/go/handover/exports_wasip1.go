@@ -9,6 +9,7 @@ import (
 
 //go:wasmexport millrace:plugin/handover@0.1.0#save
 func save() unsafe.Pointer {
+	defer host.Guard()
 	snapshot, err := guest.Plugin.(Handover).Save()
 	result := host.Begin()
 	if err != nil {
@@ -21,6 +22,7 @@ func save() unsafe.Pointer {
 
 //go:wasmexport millrace:plugin/handover@0.1.0#restore
 func restore(schema, schemaLength, version, data, dataLength uint32) unsafe.Pointer {
+	defer host.Guard()
 	snapshot := Snapshot{
 		Schema:  host.TextArgument(schema, schemaLength),
 		Version: version,

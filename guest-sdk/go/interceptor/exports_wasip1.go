@@ -16,6 +16,7 @@ var (
 
 //go:wasmexport millrace:plugin/interceptor@0.1.0#intercept
 func intercept(lent uint32) unsafe.Pointer {
+	defer host.Guard()
 	batch.Lent(host.Batch(lent))
 	edits.Reset()
 	err := guest.Plugin.(Interceptor).Intercept(&batch, &edits)

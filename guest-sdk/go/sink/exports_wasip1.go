@@ -16,6 +16,7 @@ var (
 
 //go:wasmexport millrace:plugin/sink@0.1.0#deliver
 func deliver(lent, id, idLength, attempt uint32) unsafe.Pointer {
+	defer host.Guard()
 	batch.Lent(host.Batch(lent))
 	refused.list = refused.list[:0]
 	delivery := Delivery{host.TextArgument(id, idLength), int(attempt)}

@@ -13,6 +13,7 @@ var events plugin.Events
 
 //go:wasmexport millrace:plugin/source@0.1.0#open
 func open(hasPosition, position, positionLength uint32) unsafe.Pointer {
+	defer host.Guard()
 	var from []byte
 	if hasPosition != 0 {
 		// Copied, because sources keep it; not nil, because nil means the beginning.
@@ -23,6 +24,7 @@ func open(hasPosition, position, positionLength uint32) unsafe.Pointer {
 
 //go:wasmexport millrace:plugin/source@0.1.0#poll
 func poll(eventsMax, bytesMax uint32) unsafe.Pointer {
+	defer host.Guard()
 	events.Reset()
 	polled, err := guest.Plugin.(Source).Poll(Limits{int(eventsMax), int(bytesMax)}, &events)
 	if err != nil {
@@ -35,6 +37,7 @@ func poll(eventsMax, bytesMax uint32) unsafe.Pointer {
 
 //go:wasmexport millrace:plugin/source@0.1.0#committed
 func committed(position, positionLength uint32) unsafe.Pointer {
+	defer host.Guard()
 	committer, ok := guest.Plugin.(Committer)
 	if !ok {
 		return finish(nil)

@@ -115,12 +115,15 @@ export class Packed {
       const start = match.index;
       const end = start + match[0].length;
       const row = this.rowAt(start);
+      // A match of nothing behind the last byte.
+      if (row === ends.length) return;
       if (end <= ends[row]) {
         if (end > start) found(row, start, end);
         from = end > start ? end : start + 1;
       } else {
         // It goes on in the next string: look again at the rest of this one alone.
         from = ends[row];
+        regex.lastIndex = 0;
         for (const alone of column.slice(start, from).matchAll(regex)) {
           const at = start + alone.index;
           if (alone[0].length > 0) found(row, at, at + alone[0].length);

@@ -8,7 +8,7 @@ import { Edits } from "./edits.js";
 import { Events } from "./events.js";
 import { Failure, Invalid } from "./failure.js";
 import * as log from "./log.js";
-import { bytesOf } from "./packed.js";
+import { bytesOf, Packed } from "./packed.js";
 
 /**
  * Makes the exports of a component of a definition: an object with `configure`, `stop` and the methods of a role.
@@ -75,8 +75,14 @@ function codec(definition) {
         ends: Uint32Array.from(ends),
         wanted,
       })),
-    decode: (frames) => guarded("decode", () => definition.decode(frames), (decoded) => decoded),
-    encode: (handle) => guarded("encode", () => definition.encode(new Batch(handle)), ({ bytes, ends }) => ({ bytes, ends })),
+    decode: (frames) =>
+      guarded("decode", () => definition.decode(new Packed(frames.bytes, frames.ends)), ({ events, counts, refused = [] }) => ({
+        events: events.finish(),
+        counts: Uint32Array.from(counts),
+        refused: refused.map(({ frame, reason }) => ({ frame, failure: { tag: "reject", val: String(reason) } })),
+      })),
+    encode: (handle) =>
+      guarded("encode", () => definition.encode(new Batch(handle)), ({ bytes, ends }) => ({ bytes, ends })),
   };
 }
 

@@ -1,9 +1,9 @@
 // From the sources of a plugin to a component: bundled by esbuild, wrapped together with its engine by componentize-js.
 //
-//   node build.mjs PROJECT WIT WORK OUT
+//   node build.mjs PROJECT WORK OUT
 //
-// PROJECT  the folder with package.json: `main` is the entry, and the dependency `@millrace/plugin` says where the SDK is
-// WIT      the folder of the plugin interface
+// PROJECT  the folder with package.json: `main` is the entry, and the dependency `@millrace/plugin` says where the SDK is; the
+//          plugin interface is in `wit` there, or where it is in the repository
 // WORK     a folder for what comes up on the way
 // OUT      the component
 //
@@ -23,17 +23,20 @@ const EXPORTS = ["lifecycle", "interceptor", "source", "sink", "codec", "handove
 // Nothing of WASI: the component imports what its world names and nothing else.
 const WASI = ["stdio", "random", "clocks", "http", "fetch-event"];
 
-async function main([project, wit, work, out]) {
-  if (out === undefined) throw new Error("usage: node build.mjs PROJECT WIT WORK OUT");
+async function main([project, work, out]) {
+  if (out === undefined) throw new Error("usage: node build.mjs PROJECT WORK OUT");
   const [folder, target] = [resolve(project), resolve(out)];
   const description = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
   const entry = join(folder, description.main ?? "src/plugin.js");
+  const sdkFolder = sdk(folder, description);
+  const wit = ["wit", "../../wit"].map((place) => join(sdkFolder, place)).find((place) => existsSync(place));
+  if (wit === undefined) throw new Error(`there is no plugin interface in ${join(sdkFolder, "wit")}`);
   await mkdir(work, { recursive: true });
   await rm(join(work, "wit"), { recursive: true, force: true });
   await cp(wit, join(work, "wit"), { recursive: true });
   // componentize-js takes no other paths than those below the current folder.
   process.chdir(work);
-  const output = await bundle(entry, folder, sdk(folder, description));
+  const output = await bundle(entry, folder, sdkFolder);
   await writeFile("wit/built.wit", world(output));
   const { component } = await componentize({
     sourcePath: "plugin.js",

@@ -71,7 +71,7 @@ def _section(kind: Any, config: Any, path: str, issues: list[Issue]) -> Any:
         return None
     hints = typing.get_type_hints(kind)
     fields = {field.name.rstrip("_").replace("_", "-"): field for field in dataclasses.fields(kind) if field.init}
-    for name in config.keys() - fields.keys():
+    for name in (name for name in config if name not in fields):
         known = ", ".join(f"`{known}`" for known in fields)
         issues.append(Issue(f"{path}/{_escaped(name)}", f"unknown option `{name}`, expected {known or 'none'}"))
     values = {}
@@ -140,7 +140,9 @@ def _range(limits: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return '"' + value + '"' if isinstance(value, str) else {True: "#true", False: "#false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    if isinstance(value, bool):
+        return "#true" if value else "#false"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _escaped(name: str) -> str:

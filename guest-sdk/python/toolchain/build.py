@@ -1,9 +1,9 @@
 """From the sources of a plugin to a component, by componentize-py.
 
-    python build.py PROJECT WIT WORK OUT
+    python build.py PROJECT WORK OUT
 
-PROJECT  the folder with pyproject.toml: `[tool.millrace]` names the `module` and the folders of the `path`
-WIT      the folder of the plugin interface
+PROJECT  the folder with pyproject.toml: `[tool.millrace]` names the `module` and the folders of the `path`,
+         one of which holds the SDK; the plugin interface is in `wit` there, or where it is in the repository
 WORK     a folder for what comes up on the way
 OUT      the component
 
@@ -39,13 +39,14 @@ from millrace_plugin._guest import Codec, Handover, Interceptor, Lifecycle, Sink
 """
 
 
-def main(project: str, wit: str, work: str, out: str) -> None:
+def main(project: str, work: str, out: str) -> None:
     folder, work_folder = Path(project).resolve(), Path(work).resolve()
     settings = tomllib.loads((folder / "pyproject.toml").read_text()).get("tool", {}).get("millrace", {})
     module = settings.get("module")
     if not module:
         raise SystemExit("pyproject.toml does not say what to build: [tool.millrace] needs a `module`")
     paths = [folder / path for path in settings.get("path", ["src"])]
+    wit = interface(paths)
     work_folder.mkdir(parents=True, exist_ok=True)
     (work_folder / "millrace_entry.py").write_text(ENTRY.format(module=module))
     shutil.rmtree(work_folder / "wit", ignore_errors=True)
@@ -53,9 +54,23 @@ def main(project: str, wit: str, work: str, out: str) -> None:
     (work_folder / "wit" / "built.wit").write_text(world(module, paths))
     tool = Path(sys.executable).parent / "componentize-py"
     command = [tool, "-q", "-d", work_folder / "wit", "-w", "built", "componentize", "--stub-wasi"]
-    for path in [work_folder, *paths]:
-        command += ["-p", path]
+    # From copies: what Python leaves behind while it builds is not for the folders of the sources.
+    for number, path in enumerate(paths):
+        copy = work_folder / "path" / str(number)
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(path, copy, ignore=shutil.ignore_patterns("__pycache__", "target", ".*"))
+        command += ["-p", copy]
+    command += ["-p", work_folder]
     run([*command, "-o", Path(out).resolve(), "millrace_entry"])
+
+
+def interface(paths: list[Path]) -> Path:
+    """The folder of the plugin interface."""
+    for sdk in (path for path in paths if (path / "millrace_plugin").is_dir()):
+        for place in ("wit", "../../wit"):
+            if (sdk / place).is_dir():
+                return sdk / place
+    raise SystemExit(f"the SDK is in none of {', '.join(map(str, paths))}, or has no `wit` beside it")
 
 
 def world(module: str, paths: list[Path]) -> str:
@@ -75,6 +90,6 @@ def run(command: list[object], environment: dict[str, str] | None = None) -> str
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        raise SystemExit("usage: python build.py PROJECT WIT WORK OUT")
+    if len(sys.argv) != 4:
+        raise SystemExit("usage: python build.py PROJECT WORK OUT")
     main(*sys.argv[1:])

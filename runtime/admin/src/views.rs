@@ -14,6 +14,8 @@ pub struct ReloadView {
     pub took_millis: u64,
     /// What changed.
     pub changes: Vec<Change>,
+    /// What there is to know about new versions of plugins: where they differ, and which are on trial.
+    pub notes: Vec<String>,
     /// Why it was refused, and warnings.
     pub findings: Vec<FindingView>,
     /// The findings as the command line shows them.
@@ -47,6 +49,7 @@ impl ReloadView {
             generation: report.generation,
             took_millis: report.took_millis,
             changes: report.changes.clone(),
+            notes: report.notes.clone(),
             findings: report.findings.iter().map(|finding| view(finding, &report.files)).collect(),
             text: millrace_config::Report::new(&report.findings, &report.files).render_text(false, 100),
         }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use millrace_config::{Diagnostics, Node, PluginSpec, Span, Spanned};
-use millrace_core::{Batch, Event, Headers, Interceptor, PluginHost};
+use millrace_config::Diagnostics;
+use millrace_core::{Batch, Event, Headers, Interceptor};
 use serde_json::{Value, json};
 
 use crate::{
@@ -311,38 +311,15 @@ fn cached_load(rig: &Rig, path: &Path) -> Result<Duration, BuildError> {
     let wasm = crate::read(path)?;
     // The engine is there before the first plugin of an agent, so it does not count.
     host.inspect(KEEP_ALL_EMPTY).ok();
-    let spec = spec(path);
     let begun = Instant::now();
     let inspection = host.inspect(&wasm).map_err(|error| BuildError::Component(error.to_string()))?;
     let took = begun.elapsed();
-    std::hint::black_box((inspection, host.digest(&spec)));
+    std::hint::black_box(inspection);
     Ok(took)
 }
 
 /// The preamble of a component and nothing else.
 const KEEP_ALL_EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
-
-fn spec(path: &Path) -> PluginSpec {
-    let span = Span::default();
-    PluginSpec {
-        name: Spanned::new("plugin".into(), span),
-        path: Spanned::new(path.to_owned(), span),
-        digest: None,
-        memory_bytes_max: 0,
-        call_time_max: None,
-        instances_max: 1,
-        log_lines_max: 0,
-        grant: None,
-        node: Node {
-            name: Spanned::new("plugin".into(), span),
-            arguments: Vec::new(),
-            properties: Vec::new(),
-            children: Vec::new(),
-            span,
-        },
-        script: None,
-    }
-}
 
 /// A plugin that keeps everything, as a component made here: its core module returns the empty list.
 fn write_keep_all() -> Result<tempfile::NamedTempFile, BuildError> {

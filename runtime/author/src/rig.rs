@@ -7,7 +7,7 @@ use std::{
 };
 
 use millrace_config::{
-    Diagnostics, Files, Node, Property, Scalar, Section, Span, Spanned, check, read_plugin,
+    Diagnostics, Files, Node, Property, Scalar, Section, Span, Spanned, SystemEnvironment, check, read_plugin,
 };
 use millrace_core::{BuildContext, Clock, Interceptor, Metrics, PluginHost, Sink, Source};
 use millrace_wasm::WasmHost;
@@ -40,6 +40,8 @@ pub struct Around {
     pub config: Option<Node>,
     /// The `grant` node.
     pub grant: Option<Node>,
+    /// Options of the component that the host reads itself: `poll events=3`.
+    pub component: Option<Node>,
     /// The `limits` node.
     pub limits: Option<Node>,
     /// The texts that these nodes come from.
@@ -59,8 +61,27 @@ impl Rig {
     /// There is no folder for temporary files.
     pub fn new() -> Result<Self, BuildError> {
         let folder = tempfile::tempdir().map_err(BuildError::at("the folder for temporary files"))?;
-        let host = Arc::new(WasmHost::new(folder.path().join("plugins")));
-        Ok(Self { host, metrics: Metrics::default(), folder })
+        let environment = SystemEnvironment::new(|name| std::env::var(name).ok());
+        Ok(Self::with(folder, environment))
+    }
+
+    /// As [`Rig::new`], with a value for every variable: cases do not depend on secrets.
+    ///
+    /// # Errors
+    /// There is no folder for temporary files.
+    pub fn for_cases() -> Result<Self, BuildError> {
+        let folder = tempfile::tempdir().map_err(BuildError::at("the folder for temporary files"))?;
+        Ok(Self::with(folder, SystemEnvironment::new(|_| Some("test".to_owned()))))
+    }
+
+    fn with(folder: tempfile::TempDir, environment: SystemEnvironment) -> Self {
+        let host = WasmHost::new(folder.path().join("plugins")).with_environment(Arc::new(environment));
+        Self { host: Arc::new(host), metrics: Metrics::default(), folder }
+    }
+
+    /// A folder that goes with the rig.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A second host that shares the native code of this one.
@@ -122,7 +143,8 @@ impl Rig {
         declared.children.extend([&around.limits, &around.grant].into_iter().flatten().cloned());
         let (plugin, found) = read_plugin(&declared, &around.files);
         let Some(plugin) = plugin.filter(|_| !found.has_errors()) else { return Err(found) };
-        let component = component(around.config.as_ref());
+        let mut component = component(around.config.as_ref());
+        component.children.extend(around.component.iter().cloned());
         let (section, found) = check(&component, options, true, &around.files);
         if found.has_errors() {
             return Err(found);
@@ -149,7 +171,8 @@ pub fn component(config: Option<&Node>) -> Node {
     component
 }
 
-fn node(name: &str) -> Node {
+/// A node without anything.
+pub fn node(name: &str) -> Node {
     let span = Span::default();
     Node {
         name: Spanned::new(name.to_owned(), span),

@@ -31,7 +31,6 @@ pub fn all() -> Vec<(&'static str, &'static str)> {
 }
 
 /// The files of the plugin interface, as name and text.
-#[cfg(feature = "host")]
 pub(crate) fn interface() -> impl Iterator<Item = (&'static str, &'static str)> {
     let texts = FILES.iter().filter(|(path, _)| path.starts_with("wit/") && path.ends_with(".wit"));
     texts.filter_map(|(path, content)| Some((*path, std::str::from_utf8(content).ok()?)))

@@ -64,6 +64,8 @@ pub struct PluginSpec {
     pub instances_max: u32,
     /// Lines of log per second.
     pub log_lines_max: u32,
+    /// State of one component, in bytes.
+    pub state_bytes_max: u64,
     /// What the operator grants: the `grant` block, checked against [`crate::GRANT_OPTIONS`]. None: nothing.
     pub grant: Option<Section>,
     /// The whole node.

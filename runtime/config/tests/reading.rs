@@ -69,6 +69,7 @@ fn a_good_configuration_becomes_its_specification() {
     assert_eq!(plugin.path.value, Path::new("/etc/millrace/plugins/redact.wasm"));
     assert_eq!((plugin.memory_bytes_max, plugin.call_time_max), (32 << 20, Some(Duration::from_millis(50))));
     assert_eq!((plugin.instances_max, plugin.log_lines_max), (2, 100));
+    assert_eq!(plugin.state_bytes_max, 16 << 20);
     assert_eq!(plugin.grant.as_ref().map(|grant| grant.boolean("clocks")), Some(true));
     let web = &spec.sources[0];
     assert_eq!((web.component.kind.value.as_str(), web.component.name.value.as_str()), ("taildir", "web"));

@@ -12,7 +12,11 @@ use std::{
 use bytestring::ByteString;
 
 use crate::{
-    dead_letter::Rejection, delivery::Delivery, event::Event, event::Headers, position::PositionUpdate,
+    dead_letter::Rejection,
+    delivery::Delivery,
+    event::{Event, Headers},
+    position::PositionUpdate,
+    state::{StateStore, StateWrites},
 };
 
 /// Events in order, with what belongs to the same commit.
@@ -24,6 +28,8 @@ pub struct Batch {
     size: OnceLock<usize>,
     diverted: Vec<Diverted>,
     position: Option<PositionUpdate>,
+    /// What components wrote to their state for this batch.
+    states: Vec<Arc<StateWrites>>,
     formed_at: Option<u64>,
     delivery: Option<Delivery>,
 }
@@ -108,7 +114,7 @@ impl Batch {
         Arc::make_mut(&mut self.events).get_mut(range).unwrap_or_default()
     }
 
-    /// The events by value; position and diverted events are dropped. See [`Batch::map_events`].
+    /// The events by value; position, state and diverted events are dropped. See [`Batch::map_events`].
     pub fn into_events(self) -> Vec<Event> {
         let Range { start, end } = self.range;
         match Arc::try_unwrap(self.events) {
@@ -121,13 +127,14 @@ impl Batch {
         }
     }
 
-    /// Replaces the events and keeps position and diverted events.
+    /// Replaces the events and keeps position, state and diverted events.
     #[must_use]
     pub fn map_events(mut self, change: impl FnOnce(Vec<Event>) -> Vec<Event>) -> Self {
         let diverted = std::mem::take(&mut self.diverted);
         let position = self.position.take();
+        let states = std::mem::take(&mut self.states);
         let formed_at = self.formed_at;
-        Self { diverted, position, formed_at, ..Self::new(change(self.into_events())) }
+        Self { diverted, position, states, formed_at, ..Self::new(change(self.into_events())) }
     }
 
     /// Keeps the events for which `keep` says so. Nothing is moved while all are kept.
@@ -161,7 +168,7 @@ impl Batch {
         }
     }
 
-    /// A part of the batch that shares its events. Position and diverted events stay behind.
+    /// A part of the batch that shares its events. Position, state and diverted events stay behind.
     #[must_use]
     pub fn part(&self, rows: Range<usize>) -> Self {
         let end = (self.range.start + rows.end).min(self.range.end);
@@ -171,7 +178,8 @@ impl Batch {
     }
 
     fn over(range: Range<usize>, events: Arc<Vec<Event>>, size: OnceLock<usize>) -> Self {
-        Self { events, range, size, diverted: Vec::new(), position: None, formed_at: None, delivery: None }
+        let (diverted, states) = (Vec::new(), Vec::new());
+        Self { events, range, size, diverted, position: None, states, formed_at: None, delivery: None }
     }
 
     /// How many events from the front fit the limit: at least one, if there is one, whatever its size.
@@ -203,6 +211,33 @@ impl Batch {
         self
     }
 
+    /// What components wrote to their state for this batch; a channel that keeps positions commits it too.
+    pub fn states(&self) -> &[Arc<StateWrites>] {
+        &self.states
+    }
+
+    /// Adds what components wrote.
+    #[must_use]
+    pub fn with_states(mut self, states: &[Arc<StateWrites>]) -> Self {
+        self.states.extend_from_slice(states);
+        self
+    }
+
+    pub(crate) fn add_state(&mut self, writes: Arc<StateWrites>) {
+        self.states.push(writes);
+    }
+
+    /// Takes what one component wrote out again.
+    pub(crate) fn take_state(&mut self, store: &Arc<StateStore>) -> Option<Arc<StateWrites>> {
+        let at = self.states.iter().position(|writes| writes.is_of(store))?;
+        Some(self.states.remove(at))
+    }
+
+    /// Forgets what components wrote: the batch starts anew.
+    pub(crate) fn forget_states(&mut self) {
+        self.states.clear();
+    }
+
     /// When the batch was formed, in nanoseconds since 1970, if somebody noted it: it stays the same however often
     /// the batch is tried again.
     pub fn formed_at(&self) -> Option<u64> {
@@ -231,9 +266,10 @@ impl Batch {
         &self.diverted
     }
 
-    /// Takes over position and diverted events of another batch.
+    /// Takes over position, state and diverted events of another batch.
     pub(crate) fn take_over(&mut self, other: &mut Self) {
         self.position = other.position.take();
+        self.states = std::mem::take(&mut other.states);
         self.diverted = std::mem::take(&mut other.diverted);
     }
 

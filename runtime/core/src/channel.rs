@@ -40,7 +40,7 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// The positions a source committed here; None when the channel keeps none.
+    /// The positions a source, or the state a component, committed here; None when the channel keeps none.
     fn positions(&self, _source: &str) -> Option<Positions> {
         None
     }
@@ -71,7 +71,9 @@ pub enum Reconfigured {
 /// A transaction that adds events. One batch or several; all become visible at once.
 #[async_trait]
 pub trait PutTransaction: Send {
-    /// Adds a batch, with the position it carries. Waits for room as long as the channel is configured to.
+    /// Adds a batch, with the position and the state it carries. Waits for room as long as the channel is configured to.
+    /// A channel that keeps positions commits what [`crate::StateWrites::update_for`] says and then calls
+    /// [`crate::StateWrites::committed`], whether anybody still waits for the commit or not.
     ///
     /// # Errors
     /// [`ChannelError::Full`]: no room in time; nothing was added and the transaction is still good.

@@ -9,6 +9,8 @@
 //! | `event`, `batch` | what flows |
 //! | `source`, `interceptor`, `selector`, `channel`, `sink` | the traits |
 //! | `channel_processor` | hops 2 to 5: interceptors, selector, two-phase put |
+//! | `swap` | replacing an interceptor while batches flow |
+//! | `position`, `state` | what becomes durable together with events |
 //! | `factory`, `registry` | how components are declared and found |
 //! | `error` | what went wrong and whether to try again |
 //! | `metrics`, `health` | what components report about themselves |
@@ -34,6 +36,8 @@ mod registry;
 mod selector;
 mod sink;
 mod source;
+mod state;
+mod swap;
 
 pub use backoff::Backoff;
 pub use batch::{Batch, BatchLimit, Destination, Diverted};
@@ -61,3 +65,8 @@ pub use registry::Registry;
 pub use selector::{Route, Selector};
 pub use sink::Sink;
 pub use source::{BoundSocket, Listen, Source, SourceContext};
+pub use state::{
+    STATE_ENTRY_BYTES, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateError, StateStore, StateStores,
+    StateTransaction, StateWrites, is_state_owner,
+};
+pub use swap::{SwapState, SwapStatus, Takeover};

@@ -13,7 +13,7 @@ pub type Positions = BTreeMap<Bytes, Bytes>;
 /// What a batch changes in the positions of its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionUpdate {
-    /// The source.
+    /// Whose they are: the source, or the owner of a state (see [`crate::is_state_owner`]).
     pub source: ByteString,
     /// Key by key: the new value, or None to forget the key.
     pub changes: Vec<(Bytes, Option<Bytes>)>,

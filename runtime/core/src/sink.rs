@@ -32,6 +32,9 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// What was delivered last is settled: the channel has forgotten the batch, or, where that failed, brings it again.
+    fn settled(&mut self, _committed: bool) {}
+
     /// Finishes what is open. Nothing is delivered afterwards.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
     build::Builder,
     channels::{ChannelCollector, ChannelList},
     plan::{AgentPlan, InterceptorPlan},
-    reload::{self, Change, Outcome, ReloadReport},
+    reload::{self, Applied, Change, Outcome, ReloadReport},
     sockets::Sockets,
     status::{AgentStatus, Shown},
 };
@@ -206,18 +206,18 @@ impl AgentHandle {
         } else {
             reload::apply(&self.inner.services, &mut running, plan).await
         };
-        let (outcome, changes) = match applied {
-            Ok(changes) if changes.is_empty() => (Outcome::Unchanged, changes),
-            Ok(changes) => (Outcome::Applied, changes),
+        let (outcome, Applied { changes, notes }) = match applied {
+            Ok(applied) if applied.changes.is_empty() => (Outcome::Unchanged, applied),
+            Ok(applied) => (Outcome::Applied, applied),
             Err(found) => {
                 findings.extend(found);
-                (Outcome::Refused, Vec::new())
+                (Outcome::Refused, Applied::default())
             }
         };
         findings.sort();
         let took_millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let report =
-            ReloadReport { outcome, generation: running.generation, changes, findings, files, took_millis };
+        let generation = running.generation;
+        let report = ReloadReport { outcome, generation, changes, notes, findings, files, took_millis };
         self.log(&report);
         self.show(&running, Some(report.clone()));
         report
@@ -230,6 +230,7 @@ impl AgentHandle {
             outcome: Outcome::Refused,
             generation,
             changes: Vec::new(),
+            notes: Vec::new(),
             findings,
             files,
             took_millis: 0,

@@ -126,7 +126,11 @@ impl SinkRunner {
             None => Settled::Stopped,
         };
         match settled {
-            Settled::Commit => self.commit(transaction).await.map(|()| true),
+            Settled::Commit => {
+                let committed = self.commit(transaction).await;
+                sink.settled(committed.is_ok());
+                committed.map(|()| true)
+            }
             Settled::Stopped => {
                 transaction.rollback();
                 Ok(false)

@@ -1,11 +1,12 @@
 //! The answer to "how is it doing": a snapshot that needs no lock and waits for nothing.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use millrace_core::{ChannelStats, Health, HealthState, PipelineChannel};
+use millrace_core::{ChannelStats, Health, HealthState, Interceptor, PipelineChannel, SwapStatus};
 
 use crate::{
     agent::Running,
@@ -71,6 +72,9 @@ pub struct InterceptorStatus {
     /// The digest of the plugin's file, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// How it replaced the version before, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapStatus>,
 }
 
 /// An error and when it happened.
@@ -101,6 +105,9 @@ pub struct ReloadStatus {
     pub outcome: Outcome,
     /// What changed.
     pub changes: Vec<Change>,
+    /// What there is to know about new versions of plugins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why it was refused.
     pub reasons: Vec<String>,
     /// When it ended, in milliseconds since 1970.
@@ -115,6 +122,8 @@ pub(crate) struct Shown {
     when: SystemTime,
     channels: Vec<PipelineChannel>,
     components: Vec<(Part, ComponentStatus, Health)>,
+    /// By source: trials go on between two plans, so they are asked each time.
+    interceptors: BTreeMap<String, Vec<Arc<dyn Interceptor>>>,
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
@@ -127,12 +136,15 @@ impl Shown {
     pub(crate) fn new(running: &Running, when: SystemTime, last_reload: Option<Arc<ReloadReport>>) -> Self {
         let plan = running.plan.clone();
         let mut components = Vec::new();
+        let mut interceptors = BTreeMap::new();
         for source in plan.iter().flat_map(|plan| &plan.sources) {
             let Some(runs) = running.sources.get(&source.name) else { continue };
             let mut status = component(&source.name, &source.component.kind.value, source.channels.clone());
             status.addresses =
                 running.sockets.lock().addresses(&source.name).iter().map(ToString::to_string).collect();
             status.interceptors = runs.interceptors.iter().map(interceptor).collect();
+            let running = runs.interceptors.iter().map(|kept| Arc::clone(&kept.built.interceptor));
+            interceptors.insert(source.name.clone(), running.collect());
             components.push((Part::Source, status, runs.health.clone()));
         }
         for delivery in plan.iter().flat_map(|plan| &plan.deliveries) {
@@ -146,13 +158,14 @@ impl Shown {
             running.dead_letter.iter().filter(|letter| !channels.iter().any(|one| one.name == letter.name));
         let letter: Vec<_> = letter.cloned().collect();
         channels.extend(letter);
-        Self { plan, generation: running.generation, last_reload, when, channels, components }
+        Self { plan, generation: running.generation, last_reload, when, channels, components, interceptors }
     }
 
     pub(crate) fn status(&self, _now: SystemTime, uptime: Duration) -> AgentStatus {
         let of = |part| {
             let mine = self.components.iter().filter(move |(kind, _, _)| *kind == part);
-            mine.map(|(_, status, health)| with_health(status.clone(), health)).collect::<Vec<_>>()
+            mine.map(|(_, status, health)| with_health(self.with_swaps(status.clone()), health))
+                .collect::<Vec<_>>()
         };
         let channel = |channel: &PipelineChannel| ChannelStatus {
             name: channel.name.to_string(),
@@ -171,10 +184,19 @@ impl Shown {
             last_reload: self.last_reload.as_deref().map(|report| ReloadStatus {
                 outcome: report.outcome,
                 changes: report.changes.clone(),
+                notes: report.notes.clone(),
                 reasons: report.findings.iter().map(|finding| finding.reason.clone()).collect(),
                 unix_millis: unix_millis(self.when),
             }),
         }
+    }
+
+    fn with_swaps(&self, mut status: ComponentStatus) -> ComponentStatus {
+        let running = self.interceptors.get(&status.name).map(Vec::as_slice).unwrap_or_default();
+        for (status, interceptor) in status.interceptors.iter_mut().zip(running) {
+            status.swap = interceptor.swap_status();
+        }
+        status
     }
 
     /// Whether every source has ended and every channel with a sink is empty.
@@ -212,6 +234,7 @@ fn interceptor(kept: &crate::agent::KeptInterceptor) -> InterceptorStatus {
         kind: kept.plan.component.kind.value.clone(),
         generation: kept.generation,
         digest: kept.plan.plugin.as_ref().and_then(|plugin| plugin.digest.clone()),
+        swap: None,
     }
 }
 

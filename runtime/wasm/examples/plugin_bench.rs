@@ -203,6 +203,7 @@ fn plugin(name: &str, path: &Path, node: &millrace_config::Node) -> PluginSpec {
         call_time_max: Some(Duration::from_millis(100)),
         instances_max: 2,
         log_lines_max: 100,
+        state_bytes_max: 16 << 20,
         grant: None,
         node: node.clone(),
         script: None,

@@ -136,6 +136,21 @@ pub(crate) enum Failure {
     Fatal(String),
 }
 
+/// Why a request of the `state` interface is refused.
+#[expect(dead_code, reason = "the package has this case for stores that can fail; the one there is cannot")]
+#[derive(Debug, Clone, PartialEq, ComponentType, Lower)]
+#[component(variant)]
+pub(crate) enum StateFailure {
+    #[component(name = "quota")]
+    Quota,
+    #[component(name = "too-large")]
+    TooLarge,
+    #[component(name = "denied")]
+    Denied,
+    #[component(name = "unavailable")]
+    Unavailable(String),
+}
+
 #[expect(dead_code, reason = "only ever made out of what a guest passes")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]

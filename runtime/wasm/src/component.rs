@@ -35,6 +35,8 @@ pub(crate) struct LoadedPlugin {
     /// Whether its calls may wait for something outside: they run on a stack of their own then, so that the thread is
     /// free meanwhile. Costs 200 to 500 ns per call, so plugins that cannot wait do without.
     pub(crate) waits: bool,
+    /// Whether it asks for a state of its own.
+    pub(crate) keeps_state: bool,
     /// What it is linked against; the same file can be loaded in several ways.
     pub(crate) offer: Offer,
 }
@@ -115,6 +117,7 @@ pub(crate) fn load(
     let manifest = imports::manifest(&names)?;
     role::check_names(&names, role)?;
     let offer = Offer::new(&names, grants);
+    let keeps_state = imports::keeps_state(&names);
     let (component, origin) = cache.load(engine, &found, wasm)?;
     let mut linker = Linker::<GuestState>::new(engine.wasmtime());
     let linked = host::add_to_linker(&mut linker, offer.waits)
@@ -123,8 +126,8 @@ pub(crate) fn load(
     let pre = linker.instantiate_pre(&component).map_err(|error| mismatch(&names, &error))?;
     let exports = role::check_exports(engine, &linker, &component, &names)?;
     let digest = format!("sha256:{found}");
-    let waits = offer.waits;
-    Ok(LoadedPlugin { engine: Arc::clone(engine), digest, pre, exports, origin, manifest, waits, offer })
+    let (engine, waits) = (Arc::clone(engine), offer.waits);
+    Ok(LoadedPlugin { engine, digest, pre, exports, origin, manifest, waits, keeps_state, offer })
 }
 
 /// An import has the right name but another type.

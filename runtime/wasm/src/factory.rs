@@ -3,12 +3,13 @@
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
-use crate::{interceptor::OnFault, role::Role, script, source::PollLimits};
+use crate::{generation::OnFault, role::Role, script, source::PollLimits, swap};
 
 /// Options that the host reads itself; the plugin does not get them.
 pub(crate) fn own_options(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Interceptor | Role::Sink => &["plugin", "on-fault"],
+        Role::Interceptor => &["plugin", "on-fault", "swap", "roll-back", "replay"],
+        Role::Sink => &["plugin", "on-fault"],
         Role::Source => &["plugin", "poll"],
         Role::Codec => &[],
     }
@@ -42,6 +43,8 @@ const POLL: &[OptionSpec] = &[
 
 const OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT];
 
+const INTERCEPTOR_OPTIONS: &[OptionSpec] = &[PLUGIN, ON_FAULT, swap::SWAP, swap::ROLL_BACK, swap::REPLAY];
+
 pub(crate) const ON_FAULT: OptionSpec = OptionSpec::with_default(
     "on-fault",
     OptionKind::Choice(&["dead-letter", "dead-letter-always", "hold"]),
@@ -53,7 +56,7 @@ pub(crate) const ON_FAULT: OptionSpec = OptionSpec::with_default(
 const INTERCEPTOR: InterceptorFactory = InterceptorFactory {
     name: "wasm",
     summary: "Runs a plugin on every batch; all further options are the plugin's own",
-    options: OPTIONS,
+    options: INTERCEPTOR_OPTIONS,
     open: true,
     example: "wasm \"redact\" {\n    pattern #\"\\b\\d{16}\\b\"#\n    mask \"#\"\n}",
     build: |section, cx| cx.plugin_host.interceptor(plugin_of(section, cx)?, section, cx),

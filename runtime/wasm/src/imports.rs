@@ -51,8 +51,14 @@ const GRANTED_WASI: &[&str] = &[
 ];
 
 /// Interfaces of the plugin package that this agent has.
-const OFFERED: &[&str] =
-    &[interface::TYPES, interface::LOG, interface::METRICS, interface::CLOCK, interface::HTTP];
+const OFFERED: &[&str] = &[
+    interface::TYPES,
+    interface::LOG,
+    interface::METRICS,
+    interface::CLOCK,
+    interface::STATE,
+    interface::HTTP,
+];
 
 /// The names at a component's border, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,6 +133,11 @@ pub(crate) fn manifest(names: &Names) -> Result<Option<Manifest>, HostError> {
 /// Whether a component imports something of the package that waits for the world outside.
 pub(crate) fn may_wait(names: &Names) -> bool {
     names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
+}
+
+/// Whether a component asks for a state of its own.
+pub(crate) fn keeps_state(names: &Names) -> bool {
+    names.imports.iter().any(|name| is_compatible(name, interface::STATE))
 }
 
 /// What an import needs to be granted.

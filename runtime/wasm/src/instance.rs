@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millrace_core::Batch;
+use millrace_core::{Batch, StateStore};
 use wasmtime::{
     Store, StoreContextMut, Trap, UpdateDeadline,
     component::{ComponentNamedList, Lift, Lower, Resource, TypedFunc},
@@ -29,6 +29,7 @@ use crate::{
     engine::ticks,
     error::Fault,
     fault::fault,
+    generation::State,
     host::{GuestLog, GuestMetrics, LogSource, RealWasi, escaped},
     metrics::PluginMetrics,
     off_worker,
@@ -59,6 +60,8 @@ pub(crate) struct Template {
     pub(crate) lanes: u32,
     pub(crate) memory_bytes_max: u64,
     pub(crate) call_time_max: Duration,
+    /// What it keeps; None: it does not ask for it.
+    pub(crate) state: Option<Arc<StateStore>>,
     pub(crate) log: Arc<LogSource>,
     pub(crate) guest_metrics: Arc<GuestMetrics>,
     pub(crate) metrics: PluginMetrics,
@@ -112,6 +115,7 @@ impl Instance {
         let plugin = &template.plugin;
         let state = GuestState {
             batch: None,
+            state: None,
             limits: Limits::new(template.memory_bytes_max),
             log: GuestLog::new(Arc::clone(&template.log), lane),
             metrics: Arc::clone(&template.guest_metrics),
@@ -163,10 +167,23 @@ impl Instance {
         })
     }
 
-    /// Lends a batch for one call and takes it back. After an `Err` the instance must be dropped.
-    pub(crate) async fn intercept(&mut self, batch: Batch) -> (Batch, Answer) {
+    /// Lends a batch, and the state, for one call and takes them back. After an `Err` the instance must be dropped.
+    pub(crate) async fn intercept(&mut self, batch: Batch, state: &mut State) -> (Batch, Answer) {
         let Some(intercept) = self.intercept else { return (batch, Err(Fault::missing("intercept"))) };
-        self.lend(intercept, (Resource::new_borrow(0),), batch).await
+        self.give_state(state);
+        let answer = self.lend(intercept, (Resource::new_borrow(0),), batch).await;
+        self.take_state(state);
+        answer
+    }
+
+    /// Opens the state for the calls that follow; without it they are denied.
+    pub(crate) fn give_state(&mut self, state: &mut State) {
+        self.store.data_mut().state = state.take();
+    }
+
+    /// Takes the state back.
+    pub(crate) fn take_state(&mut self, state: &mut State) {
+        *state = self.store.data_mut().state.take();
     }
 
     /// What it would leave to the next generation; None: it leaves nothing.

@@ -1,124 +1,99 @@
 //! A plugin as an interceptor: the same trait as a native one, so the engine cannot tell them apart.
 //!
-//! What a guest answers becomes one of three things: a changed batch, an error with the untouched batch (try again
-//! later), or a fault. A fault costs the instance; the batch is tried once more on a fresh one and then searched
-//! for the events that break the plugin (see `rescue`).
+//! Behind it stands one version of the plugin, or two while the newer one is on trial (see `swap`). When the next
+//! version has taken over, whatever still comes here is passed on to it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use bytestring::ByteString;
-use millrace_core::{Batch, Clock, Destination, Interceptor, InterceptorError};
+use millrace_core::{
+    Batch, BoxError, Clock, Interceptor, InterceptorError, StateStore, SwapState, SwapStatus, Takeover,
+};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    bindings::Failure,
-    edits::{self, REASON_BYTES_MAX, Rules},
-    error::{Fault, FaultKind},
-    host::escaped,
-    instance::{StartError, Template, at_once},
-    lanes::{Lane, Lanes, Recycling},
+    generation::{Generation, Later, State},
+    instance::at_once,
     off_worker::{self, Expected},
-    origin::Origin,
-    plugin_host::Prepared,
-    rescue::{Next, Search},
+    swap::{self, Passed, Recent, Settings, Tally, Trial, Verdict},
 };
 
-/// Events in a row that may break the plugin alone before it counts as broken itself.
-const BAD_IN_A_ROW_MAX: usize = 64;
-
-/// Calls longer than this leave the worker thread first: what that costs is a tenth of it.
-const LONG_CALL_NANOS: u64 = 100_000;
-
-/// What to do with events that break the plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFault {
-    /// The bad events go to the dead-letter channel; a plugin that breaks on everything holds the batch.
-    DeadLetter,
-    /// As above, even when every event is bad.
-    DeadLetterAlways,
-    /// The batch is held until the plugin is replaced.
-    Hold,
-}
-
-/// Why a batch is held.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Held {
-    #[error("the plugin asks to try again later")]
-    Retry,
-    #[error("the plugin gave up twice: {0}")]
-    Fatal(String),
-    #[error("the plugin breaks on every event, last with {0}")]
-    Systematic(Fault),
-    #[error("the plugin broke: {0}")]
-    Broke(Fault),
-    #[error("{0}")]
-    Start(String),
-    #[error("the plugin is being stopped")]
-    Stopped,
-}
-
-/// A call that concerns the whole batch and did not work out.
-struct Later {
-    held: Held,
-    after: Option<Duration>,
-}
-
-/// A batch that did not get through, as it was.
-struct Unchanged {
-    batch: Batch,
-    problem: Problem,
-}
-
-impl Unchanged {
-    fn new(batch: Batch, problem: Problem) -> Box<Self> {
-        Box::new(Self { batch, problem })
-    }
-}
-
-/// A call that broke, or one that did not work out.
-enum Problem {
-    Fault(Fault),
-    Later(Later),
-}
+/// Differences that a status shows, and a log gets.
+const SHOWN_MAX: usize = 10;
 
 /// An interceptor that runs in a guest.
 pub(crate) struct WasmInterceptor {
-    inner: Arc<Inner>,
+    node: Arc<Node>,
 }
 
-struct Inner {
-    template: Arc<Template>,
-    lanes: Lanes,
-    origin: Origin,
-    channels: Vec<ByteString>,
-    on_fault: OnFault,
+/// What is built for one configuration of an interceptor.
+pub(crate) struct Node {
+    own: Arc<Generation>,
+    settings: Settings,
     clock: Arc<dyn Clock>,
-    /// Events that broke the plugin since a call last passed.
-    bad_in_a_row: AtomicUsize,
-    /// What calls usually take.
-    usual_nanos: AtomicU64,
+    course: ArcSwap<Course>,
+    pub(crate) recent: Recent,
+    status: Mutex<Option<SwapStatus>>,
+    /// Held while the course changes.
+    switching: Mutex<()>,
+}
+
+/// What happens to batches.
+enum Course {
+    /// One version works.
+    Plain(Arc<Generation>),
+    /// Two do.
+    Trial(Arc<Trial>),
+    /// They go elsewhere.
+    Gone {
+        next: Arc<Node>,
+        /// The version that nobody uses any more.
+        left: Mutex<Option<Arc<Generation>>>,
+    },
+}
+
+impl Course {
+    /// The state that calls work on.
+    fn state(&self) -> Option<&Arc<StateStore>> {
+        match self {
+            Self::Plain(generation) => generation.template.state.as_ref(),
+            Self::Trial(trial) => trial.new.template.state.as_ref().or(trial.old.template.state.as_ref()),
+            Self::Gone { .. } => None,
+        }
+    }
+
+    /// Waits for the lanes that a batch needs. None: they are being closed.
+    async fn acquire(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        match self {
+            Self::Plain(generation) => Some(vec![generation.lanes.acquire().await?]),
+            Self::Trial(trial) if trial.settings.mode == swap::Mode::Immediate => {
+                Some(vec![trial.new.lanes.acquire().await?])
+            }
+            // Always in this order, so that two batches cannot wait for each other.
+            Self::Trial(trial) => {
+                let old = trial.old.lanes.acquire().await?;
+                Some(vec![old, trial.new.lanes.acquire().await?])
+            }
+            Self::Gone { .. } => None,
+        }
+    }
 }
 
 impl WasmInterceptor {
-    pub(crate) fn new(prepared: Prepared, on_fault: OnFault, clock: Arc<dyn Clock>) -> Self {
-        let Prepared { template, first, grants, origin, memory_bytes_max } = prepared;
-        let inner = Inner {
-            lanes: Lanes::new(Arc::clone(&template), first, Recycling::new(memory_bytes_max)),
-            template,
-            origin,
-            channels: grants.channel_names(),
-            on_fault,
+    pub(crate) fn new(generation: Generation, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let own = Arc::new(generation);
+        let node = Node {
+            course: ArcSwap::from_pointee(Course::Plain(Arc::clone(&own))),
+            recent: Recent::new(settings.replay_batches),
+            own,
+            settings,
             clock,
-            bad_in_a_row: 0.into(),
-            usual_nanos: 0.into(),
+            status: Mutex::new(None),
+            switching: Mutex::new(()),
         };
-        Self { inner: Arc::new(inner) }
+        Self { node: Arc::new(node) }
     }
 }
 
@@ -128,232 +103,313 @@ impl Interceptor for WasmInterceptor {
         if batch.is_empty() {
             return Ok(batch);
         }
-        batch.note_formed_at(|| self.inner.clock.unix_nanos());
-        let Some(permit) = self.inner.lanes.acquire().await else {
-            return Err(self.inner.held(batch, Later { held: Held::Stopped, after: None }));
-        };
-        if self.inner.waits() {
-            let result = self.inner.process(batch).await;
-            drop(permit);
-            return result;
+        batch.note_formed_at(|| self.node.clock.unix_nanos());
+        let mut node = Arc::clone(&self.node);
+        let mut state: State = None;
+        loop {
+            let course = node.course.load_full();
+            if let Course::Gone { next, .. } = &*course {
+                node = Arc::clone(next);
+                continue;
+            }
+            // The turn comes before the lane: who has the turn may need a lane, never the other way round.
+            if let (None, Some(store)) = (&state, course.state()) {
+                state = Some(store.begin(&mut batch).await);
+                continue;
+            }
+            let permits = course.acquire().await;
+            match permits {
+                _ if !node.is_on(&course) => {}
+                Some(permits) => return node.pass(&course, permits, batch, state).await,
+                None => return Err(node.own.held(batch, Later::stopped())),
+            }
         }
-        off_worker::run(&self.inner, self.inner.expected(), move |inner| {
-            let result = at_once(inner.process(batch));
-            drop(permit);
-            result
-        })
-        .await
+    }
+
+    fn state(&self) -> Option<Arc<StateStore>> {
+        self.node.own.template.state.clone()
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    async fn take_over(&self, before: &dyn Interceptor) -> Result<Option<Box<dyn Takeover>>, BoxError> {
+        let before = before.as_any().and_then(|before| before.downcast_ref::<Self>());
+        match before {
+            Some(before) => swap::prepare(&before.node, &self.node).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn swap_status(&self) -> Option<SwapStatus> {
+        self.node.status.lock().clone()
     }
 
     async fn close(&self) {
-        let instances = self.inner.lanes.close().await;
-        let stop = async move {
-            for instance in instances {
-                instance.stop().await;
+        match &*self.node.course.load_full() {
+            Course::Plain(generation) => Arc::clone(generation).close().await,
+            Course::Trial(trial) => {
+                trial.end();
+                Arc::clone(&trial.new).close().await;
+                Arc::clone(&trial.old).close().await;
             }
-        };
-        if self.inner.waits() {
-            return stop.await;
+            Course::Gone { left, .. } => {
+                let left = left.lock().take();
+                if let Some(left) = left {
+                    left.close().await;
+                }
+            }
         }
-        off_worker::run(&self.inner, Expected::Long, |_| at_once(stop)).await;
     }
 }
 
-impl Inner {
-    fn held(&self, batch: Batch, later: Later) -> InterceptorError {
-        InterceptorError {
-            interceptor: self.origin.component.to_string(),
-            after: later.after,
-            batch: Box::new(batch),
-            source: Box::new(later.held),
+impl Node {
+    /// What this configuration was built for.
+    pub(crate) fn own(&self) -> &Arc<Generation> {
+        &self.own
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The version that the next one follows; None: one already has.
+    pub(crate) fn stable(&self) -> Option<Arc<Generation>> {
+        match &*self.course.load_full() {
+            Course::Plain(generation) => Some(Arc::clone(generation)),
+            Course::Trial(trial) => Some(Arc::clone(trial.stable())),
+            Course::Gone { .. } => None,
         }
     }
 
-    /// What the next call will probably take, after what the last ones took.
-    fn expected(&self) -> Expected {
-        let usual = self.usual_nanos.load(Ordering::Relaxed);
-        if usual > LONG_CALL_NANOS { Expected::Long } else { Expected::Short }
+    fn is_on(&self, course: &Arc<Course>) -> bool {
+        Arc::ptr_eq(&self.course.load_full(), course)
     }
 
-    /// A moving average over about eight calls. Lost updates between lanes do not matter.
-    fn took(&self, nanos: u64) {
-        let usual = self.usual_nanos.load(Ordering::Relaxed);
-        self.usual_nanos.store(usual - usual / 8 + nanos / 8, Ordering::Relaxed);
-    }
-
-    /// Whether calls may wait, see `LoadedPlugin::waits`; then nothing here blocks. Otherwise nothing here waits, and
-    /// everything blocks for as long as the guest may run.
-    fn waits(&self) -> bool {
-        self.template.plugin.waits
-    }
-
-    /// Takes a batch through the plugin.
-    async fn process(&self, batch: Batch) -> Result<Batch, InterceptorError> {
-        let Some(mut lane) = self.lanes.take() else {
-            return Err(self.held(batch, Later { held: Held::Stopped, after: None }));
+    async fn pass(
+        self: &Arc<Self>,
+        course: &Arc<Course>,
+        permits: Vec<OwnedSemaphorePermit>,
+        batch: Batch,
+        mut state: State,
+    ) -> Result<Batch, InterceptorError> {
+        self.recent.note(&batch);
+        let (result, state) = match &**course {
+            Course::Plain(generation) => {
+                let work = move |generation: Arc<Generation>| async move {
+                    let result = generation.process(batch, &mut state).await;
+                    drop(permits);
+                    (result, state)
+                };
+                generation.run(work).await
+            }
+            Course::Trial(trial) => {
+                let passed = run_trial(trial, batch, state).await;
+                self.note(&passed);
+                let Passed { result, state, verdict, .. } = passed;
+                if let Some(verdict) = verdict {
+                    self.end(course, trial, verdict).await;
+                }
+                drop(permits);
+                (result, state)
+            }
+            // Nobody gets a permit for it.
+            Course::Gone { .. } => (Err(self.own.held(batch, Later::stopped())), state),
         };
-        self.process_on(&mut lane, batch).await
-    }
-
-    async fn process_on(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, InterceptorError> {
-        let mut result = self.attempt(lane, batch).await;
-        if let Err(unchanged) = &result
-            && let Problem::Fault(fault) = &unchanged.problem
-        {
-            let Origin { component, plugin, generation, .. } = &self.origin;
-            let events = unchanged.batch.len();
-            tracing::warn!(target: "plugin", %component, %plugin, %generation, events, %fault,
-                "plugin broke, trying again on a fresh instance");
-            if let Err(unchanged) = result {
-                result = self.attempt(lane, unchanged.batch).await;
-            }
-        }
-        let Unchanged { batch, problem } = match result {
-            Ok(batch) => {
-                self.passed();
-                return Ok(batch);
-            }
-            Err(unchanged) => *unchanged,
-        };
-        match problem {
-            Problem::Later(later) => Err(self.held(batch, later)),
-            Problem::Fault(fault) if self.on_fault == OnFault::Hold => {
-                Err(self.held(batch, Later { held: Held::Broke(fault), after: None }))
-            }
-            Problem::Fault(fault) => self.rescue(lane, batch, fault).await,
-        }
-    }
-
-    fn passed(&self) {
-        // Read first: a plain store would make all lanes fight for the cache line.
-        if self.bad_in_a_row.load(Ordering::Relaxed) != 0 {
-            self.bad_in_a_row.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// One call, and once more on a fresh instance where the guest says that this one is broken.
-    async fn attempt(&self, lane: &mut Lane, batch: Batch) -> Result<Batch, Box<Unchanged>> {
-        let mut batch = batch;
-        let mut given_up = None;
-        for _ in 0..2 {
-            let (returned, answer) = match lane.instance(&self.template).await {
-                Ok(instance) => {
-                    let answer = instance.intercept(batch).await;
-                    self.took(instance.last_call_nanos());
-                    answer
-                }
-                Err(error) => return Err(Unchanged::new(batch, start_problem(&error))),
-            };
-            batch = returned;
-            let edits = match answer {
-                Ok(Ok(edits)) => edits,
-                Ok(Err(Failure::Fatal(reason))) => {
-                    lane.discard();
-                    given_up = Some(escaped(&reason, REASON_BYTES_MAX));
-                    continue;
-                }
-                Ok(Err(Failure::Reject(reason))) => return Ok(self.reject(batch, &reason)),
-                Ok(Err(Failure::Retry(pause))) => {
-                    let after = pause.map(|ms| Duration::from_millis(ms.into()));
-                    return Err(Unchanged::new(batch, Problem::Later(Later { held: Held::Retry, after })));
-                }
-                Err(fault) => return Err(Unchanged::new(batch, self.broke(lane, fault))),
-            };
-            if edits.is_empty() {
-                self.template.metrics.events_out.inc_by(batch.len() as u64);
-                return Ok(batch);
-            }
-            return match edits::check(edits, &Rules { batch: &batch, channels: &self.channels }) {
-                Ok(changes) => {
-                    let batch = edits::apply(batch, changes, |reason| self.origin.rejection(reason));
-                    self.template.metrics.events_out.inc_by(batch.len() as u64);
-                    Ok(batch)
-                }
-                Err(error) => {
-                    let reason = error.to_string();
-                    let fault = Fault { kind: FaultKind::Edits, reason, backtrace: String::new() };
-                    Err(Unchanged::new(batch, self.broke(lane, fault)))
-                }
-            };
-        }
-        let held = Held::Fatal(given_up.unwrap_or_default());
-        Err(Unchanged::new(batch, Problem::Later(Later { held, after: None })))
-    }
-
-    /// Counts a fault and throws the instance away.
-    fn broke(&self, lane: &mut Lane, fault: Fault) -> Problem {
-        lane.discard();
-        self.template.metrics.fault(fault.kind).inc();
-        Problem::Fault(fault)
-    }
-
-    async fn rescue(&self, lane: &mut Lane, batch: Batch, fault: Fault) -> Result<Batch, InterceptorError> {
-        if !self.waits() {
-            // Many calls, perhaps each with its whole deadline.
-            off_worker::leave();
-        }
-        let guard = self.on_fault != OnFault::DeadLetterAlways;
-        let mut search = Search::new(&batch, fault, guard);
-        let given_up = loop {
-            let part = match search.next() {
-                Next::Try { part, .. } => part,
-                Next::Done(rescued) => break Ok((rescued, search.has_passed())),
-                Next::Systematic(fault) => break Err(Later { held: Held::Systematic(fault), after: None }),
-            };
-            match self.attempt(lane, part).await {
-                Ok(part) => search.passed(part),
-                Err(unchanged) => match unchanged.problem {
-                    Problem::Fault(fault) => search.broke(fault),
-                    Problem::Later(later) => break Err(later),
-                },
-            }
-        };
-        let (rescued, passed) = match given_up {
-            Ok(rescued) => rescued,
-            Err(later) => return Err(self.held(batch, later)),
-        };
-        if passed {
-            self.passed();
-        }
-        let bad_in_a_row =
-            self.bad_in_a_row.fetch_add(rescued.bad.len(), Ordering::Relaxed) + rescued.bad.len();
-        if let (true, Some((_, fault))) =
-            (guard && !passed && bad_in_a_row > BAD_IN_A_ROW_MAX, rescued.bad.last())
-        {
-            let held = Held::Systematic(fault.clone());
-            return Err(self.held(batch, Later { held, after: None }));
-        }
-        let bad: Vec<_> = rescued
-            .bad
-            .into_iter()
-            .filter_map(|(row, fault)| Some((batch.events().get(row)?.clone(), fault)))
-            .collect();
-        let mut batch = batch.map_events(|_| rescued.events);
-        for diverted in rescued.diverted {
-            batch.divert(diverted.event, diverted.destination);
-        }
-        for (event, fault) in bad {
-            tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
-                generation = %self.origin.generation, digest = %self.origin.digest, %fault, "an event breaks the plugin, dead letter");
-            self.template.metrics.dead_letters.inc();
-            batch.divert(event, Destination::DeadLetter(self.origin.dead_letter(&fault)));
+        let mut batch = result?;
+        if let Some(state) = state {
+            state.finish(&mut batch);
+            self.own.note_state();
         }
         Ok(batch)
     }
 
-    /// The guest refuses the batch as a whole.
-    fn reject(&self, batch: Batch, reason: &str) -> Batch {
-        let rejection = self.origin.rejection(escaped(reason, REASON_BYTES_MAX).into());
-        let events = batch.events().to_vec();
-        let mut batch = batch.map_events(|_| Vec::new());
-        for event in events {
-            batch.divert(event, Destination::DeadLetter(rejection.clone()));
+    /// Takes the place of the version before. What there is to tell about it.
+    pub(crate) fn succeed(
+        self: &Arc<Self>,
+        before: &Arc<Self>,
+        tally: Tally,
+        hands_over: bool,
+    ) -> Vec<String> {
+        let _alone = before.switching.lock();
+        let (old, loser) = match &*before.course.load_full() {
+            Course::Plain(generation) => (Arc::clone(generation), None),
+            Course::Trial(trial) => {
+                trial.end();
+                (Arc::clone(trial.stable()), Some(Arc::clone(trial.unstable())))
+            }
+            Course::Gone { .. } => return Vec::new(),
+        };
+        loser.map(close_later);
+        self.recent.inherit(&before.recent);
+        let notes = self.start_status(&old, tally);
+        let mut left = Some(Arc::clone(&old));
+        if self.settings.has_trial() {
+            left = None;
+            let trial = Arc::new(Trial::new(old, Arc::clone(&self.own), self.settings.clone(), hands_over));
+            let course = Arc::new(Course::Trial(Arc::clone(&trial)));
+            self.course.store(Arc::clone(&course));
+            if let Some(time) = self.settings.time {
+                tokio::spawn(end_in_time(Arc::downgrade(self), course, time));
+            }
         }
-        batch
+        before.course.store(Arc::new(Course::Gone { next: Arc::clone(self), left: Mutex::new(left) }));
+        notes
+    }
+
+    fn start_status(&self, old: &Generation, tally: Tally) -> Vec<String> {
+        let (mode, has_trial) = (self.settings.mode.name(), self.settings.has_trial());
+        let component = &self.own.origin.component;
+        tracing::info!(target: "plugin", %component, mode, from = old.number(), to = self.own.number(),
+            replayed = tally.events, differing = tally.differing, "a new version takes over");
+        let mut notes = Vec::new();
+        if tally.differing > 0 {
+            notes.push(format!(
+                "{component}: the new version differs on {} of {} replayed events",
+                tally.differing, tally.events
+            ));
+            notes.extend(tally.shown.iter().map(|difference| format!("{component}: {difference}")));
+        }
+        if has_trial && mode != "immediate" {
+            notes.push(format!("{component}: the new version is on trial ({mode})"));
+        }
+        self.log_differences(&tally.shown);
+        let now = self.clock.unix_millis();
+        *self.status.lock() = Some(SwapStatus {
+            mode,
+            state: if has_trial { SwapState::Trial } else { SwapState::Promoted },
+            since_unix_millis: now,
+            ended_unix_millis: (!has_trial).then_some(now),
+            old_generation: old.number(),
+            new_generation: self.own.number(),
+            running_generation: if mode == "immediate" { self.own.number() } else { old.number() },
+            batches: 0,
+            events: 0,
+            events_replayed: tally.events,
+            events_replayed_differing: tally.differing,
+            events_compared: 0,
+            events_differing: 0,
+            faults: 0,
+            reason: None,
+            differences: tally.shown,
+        });
+        self.count(tally.events, tally.differing);
+        notes
+    }
+
+    /// Takes down what a batch on trial came to.
+    fn note(&self, passed: &Passed) {
+        let component = &self.own.origin.component;
+        if let Some(why) = &passed.fault {
+            tracing::warn!(target: "plugin", %component, generation = self.own.number(), why,
+                "the new version broke on a batch that the old one gets through");
+        }
+        let Passed { tally, events, .. } = passed;
+        self.count(tally.events, tally.differing);
+        let mut fresh = Vec::new();
+        if let Some(status) = &mut *self.status.lock() {
+            status.batches += 1;
+            status.events += events;
+            status.events_compared += tally.events;
+            status.events_differing += tally.differing;
+            status.faults += u64::from(passed.fault.is_some());
+            let room = SHOWN_MAX.saturating_sub(status.differences.len());
+            fresh = tally.shown.iter().take(room).cloned().collect();
+            status.differences.extend(fresh.iter().cloned());
+        }
+        self.log_differences(&fresh);
+    }
+
+    fn count(&self, compared: u64, differing: u64) {
+        self.own.template.metrics.events_compared.inc_by(compared);
+        self.own.template.metrics.events_differing.inc_by(differing);
+    }
+
+    fn log_differences(&self, differences: &[String]) {
+        let component = &self.own.origin.component;
+        for difference in differences {
+            tracing::info!(target: "plugin", %component, "the new version differs: {difference}");
+        }
+    }
+
+    /// Ends a trial. Whoever calls holds the permits of the version whose results count, and of both where memory is
+    /// handed over.
+    async fn end(&self, course: &Arc<Course>, trial: &Arc<Trial>, mut verdict: Verdict) {
+        if !trial.end() {
+            return;
+        }
+        if verdict == Verdict::Promote && trial.hands_over && trial.settings.mode == swap::Mode::Shadow {
+            // The new one has seen the same batches, but what counts is what the old one keeps.
+            let handed = match trial.old.save().await {
+                Some(Ok(snapshot)) => trial.new.take_in(snapshot, true).await,
+                Some(Err(why)) => Err(why),
+                None => Ok(()),
+            };
+            if let Err(why) = handed {
+                verdict =
+                    Verdict::RollBack(format!("it does not take over what the old version keeps: {why}"));
+            }
+        }
+        let _alone = self.switching.lock();
+        let (winner, loser) = match &verdict {
+            Verdict::Promote => (&trial.new, &trial.old),
+            Verdict::RollBack(_) => (&trial.old, &trial.new),
+        };
+        if self.is_on(course) {
+            self.course.store(Arc::new(Course::Plain(Arc::clone(winner))));
+            self.end_status(winner.number(), &verdict);
+        }
+        close_later(Arc::clone(loser));
+    }
+
+    fn end_status(&self, running: u64, verdict: &Verdict) {
+        let (component, metrics) = (&self.own.origin.component, &self.own.template.metrics);
+        let (state, reason) = match verdict {
+            Verdict::Promote => {
+                metrics.swaps_promoted.inc();
+                tracing::info!(target: "plugin", %component, generation = running, "the new version has passed its trial");
+                (SwapState::Promoted, None)
+            }
+            Verdict::RollBack(reason) => {
+                metrics.swaps_rolled_back.inc();
+                tracing::error!(target: "plugin", %component, generation = running, reason,
+                    "the new version failed its trial; the one before is in force again");
+                (SwapState::RolledBack, Some(reason.clone()))
+            }
+        };
+        if let Some(status) = &mut *self.status.lock() {
+            status.state = state;
+            status.ended_unix_millis = Some(self.clock.unix_millis());
+            status.running_generation = running;
+            status.reason = reason;
+        }
     }
 }
 
-/// A fresh instance that does not start is no fault of any event: `configure` worked before.
-fn start_problem(error: &StartError) -> Problem {
-    Problem::Later(Later { held: Held::Start(error.to_string()), after: None })
+/// A batch on trial: on this thread where one of the versions may wait, otherwise where it holds up nobody.
+async fn run_trial(trial: &Arc<Trial>, batch: Batch, state: State) -> Passed {
+    if trial.old.waits() || trial.new.waits() {
+        return trial.pass(batch, state).await;
+    }
+    off_worker::run(trial, Expected::Long, move |trial| at_once(trial.pass(batch, state))).await
+}
+
+/// Ends a trial when its time is over, even if no batch comes.
+async fn end_in_time(node: std::sync::Weak<Node>, course: Arc<Course>, time: Duration) {
+    tokio::time::sleep(time).await;
+    let Some(node) = node.upgrade() else { return };
+    let Course::Trial(trial) = &*course else { return };
+    let permits = course.acquire().await;
+    if permits.is_some() && node.is_on(&course) && trial.is_over() {
+        node.end(&course, trial, Verdict::Promote).await;
+    }
+}
+
+fn close_later(generation: Arc<Generation>) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(generation.close())),
+        // Dropped with the last batch that uses it.
+        Err(_) => drop(generation),
+    }
 }

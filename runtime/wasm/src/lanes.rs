@@ -5,14 +5,22 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::instance::{Instance, StartError, Template};
+use crate::{
+    bindings::Snapshot,
+    edits::REASON_BYTES_MAX,
+    host::escaped,
+    instance::{Instance, StartError, Template},
+};
 
 /// Calls after which an instance is replaced: what leaks slowly is gone with it.
 const CALLS_MAX: u64 = 1_000_000;
@@ -54,29 +62,45 @@ pub(crate) struct Lanes {
     permits: Arc<Semaphore>,
     free: Mutex<Vec<Lane>>,
     recycling: Recycling,
+    on_trial: AtomicBool,
 }
 
 /// A place for one instance.
 pub(crate) struct Lane {
     number: u32,
     instance: Option<Instance>,
+    /// The instance is to be replaced, and hands over what it keeps.
+    due: bool,
 }
 
 impl Lanes {
     /// Lanes of which the first has an instance already.
     pub(crate) fn new(template: Arc<Template>, first: Instance, recycling: Recycling) -> Self {
-        let mut free: Vec<Lane> =
-            (0..template.lanes).rev().map(|number| Lane { number, instance: None }).collect();
+        let mut free: Vec<Lane> = (0..template.lanes).rev().map(|number| Lane::empty(number)).collect();
         if let Some(lane) = free.last_mut() {
             lane.instance = Some(first);
         }
         let permits = Arc::new(Semaphore::new(template.lanes as usize));
-        Self { template, permits, free: Mutex::new(free), recycling }
+        Self { template, permits, free: Mutex::new(free), recycling, on_trial: AtomicBool::new(false) }
     }
 
     /// Waits until a lane is free.
     pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// Waits until all lanes are free and keeps them so.
+    pub(crate) async fn acquire_all(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_many_owned(self.template.lanes).await.ok()
+    }
+
+    /// While it is on trial no instance is replaced unless something is wrong with it.
+    pub(crate) fn set_on_trial(&self, on_trial: bool) {
+        self.on_trial.store(on_trial, Ordering::Relaxed);
+    }
+
+    fn is_due(&self, instance: &Instance) -> bool {
+        !self.on_trial.load(Ordering::Relaxed) && self.recycling.is_due(instance)
     }
 
     /// Takes a lane; whoever holds a permit finds one. It comes back when the guard is dropped.
@@ -118,9 +142,12 @@ impl Drop for LaneGuard<'_> {
         let number = self.lane.number;
         // A call that panicked or was given up in the middle leaves an instance behind that cannot go on.
         let mut instance = self.lane.instance.take().filter(Instance::is_whole);
-        let due = instance.take_if(|instance| self.lanes.recycling.is_due(instance));
-        self.lanes.free.lock().push(Lane { number, instance });
-        if let Some(instance) = due {
+        let hands_over = self.lanes.template.plugin.exports.handover.is_some();
+        let is_due = instance.as_ref().is_some_and(|instance| self.lanes.is_due(instance));
+        // One that hands over what it keeps is replaced when the next call comes.
+        let retired = if is_due && !hands_over { instance.take() } else { None };
+        self.lanes.free.lock().push(Lane { number, instance, due: is_due && hands_over });
+        if let Some(instance) = retired {
             instance.retire();
         }
     }
@@ -129,6 +156,9 @@ impl Drop for LaneGuard<'_> {
 impl Lane {
     /// The instance, started if there is none.
     pub(crate) async fn instance(&mut self, template: &Arc<Template>) -> Result<&mut Instance, StartError> {
+        if std::mem::take(&mut self.due) {
+            self.renew(template).await;
+        }
         let instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(template, self.number).await?,
@@ -136,9 +166,67 @@ impl Lane {
         Ok(self.instance.insert(instance))
     }
 
+    /// Replaces the instance by a fresh one that takes over what it keeps; where that fails it goes on.
+    async fn renew(&mut self, template: &Arc<Template>) {
+        let handed = match self.save().await {
+            Some(Ok(snapshot)) => self.take_in(template, snapshot, true).await,
+            Some(Err(why)) => Err(why),
+            None => Ok(()),
+        };
+        if let Err(why) = handed {
+            tracing::warn!(target: "plugin", component = template.component, why,
+                "an old instance cannot be replaced: it does not hand over what it keeps");
+        }
+    }
+
+    /// What the instance keeps in memory; None: it keeps nothing, or there is none.
+    pub(crate) async fn save(&mut self) -> Option<Result<Snapshot, String>> {
+        let instance = self.instance.as_mut()?;
+        let saved = match instance.save().await? {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err(reason)) => Err(escaped(&reason, REASON_BYTES_MAX)),
+            Err(fault) => {
+                self.discard();
+                Err(fault.to_string())
+            }
+        };
+        Some(saved)
+    }
+
+    /// Gives what another instance kept to this one, or to a fresh one that takes its place. An instance that fails
+    /// does not take the place of one that works.
+    pub(crate) async fn take_in(
+        &mut self,
+        template: &Arc<Template>,
+        snapshot: Snapshot,
+        fresh: bool,
+    ) -> Result<(), String> {
+        let mut instance = match self.instance.take_if(|_| !fresh) {
+            Some(instance) => instance,
+            None => {
+                let started = Instance::start(template, self.number).await;
+                started.map_err(|error| error.to_string())?
+            }
+        };
+        match instance.restore(snapshot).await {
+            None | Some(Ok(Ok(()))) => {
+                if let Some(before) = self.instance.replace(instance) {
+                    before.retire();
+                }
+                Ok(())
+            }
+            Some(Ok(Err(reason))) => Err(escaped(&reason, REASON_BYTES_MAX)),
+            Some(Err(fault)) => Err(fault.to_string()),
+        }
+    }
+
+    fn empty(number: u32) -> Self {
+        Self { number, instance: None, due: false }
+    }
+
     /// A lane of its own for one instance.
     pub(crate) fn with(instance: Instance) -> Self {
-        Self { number: 0, instance: Some(instance) }
+        Self { instance: Some(instance), ..Self::empty(0) }
     }
 
     /// Replaces the instance if it is old or large: the next call gets a fresh one.

@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod factory;
 mod fault;
+mod generation;
 mod grants;
 mod host;
 mod http;
@@ -52,6 +53,7 @@ mod signature;
 mod sink;
 mod source;
 mod state;
+mod swap;
 mod ticker;
 
 pub use component::FILE_BYTES_MAX;

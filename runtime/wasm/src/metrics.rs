@@ -39,6 +39,16 @@ pub(crate) struct PluginMetrics {
     pub(crate) log_lines_suppressed: Counter,
     pub(crate) metrics_refused: Counter,
     pub(crate) metrics_undeclared: Counter,
+    pub(crate) state_refused: Counter,
+    /// What the component keeps, after the last batch.
+    pub(crate) state_bytes: Gauge,
+    pub(crate) state_keys: Gauge,
+    /// Versions that came into force, in the end.
+    pub(crate) swaps_promoted: Counter,
+    /// Versions that went again by themselves.
+    pub(crate) swaps_rolled_back: Counter,
+    pub(crate) events_compared: Counter,
+    pub(crate) events_differing: Counter,
     faults: [Counter; FaultKind::ALL.len()],
 }
 
@@ -62,6 +72,13 @@ pub(crate) struct PluginFamilies {
     log_lines_suppressed: Counters,
     metrics_refused: Counters,
     metrics_undeclared: Counters,
+    state_refused: Counters,
+    state_bytes: Family<PluginLabels, Gauge>,
+    state_keys: Family<PluginLabels, Gauge>,
+    swaps_promoted: Counters,
+    swaps_rolled_back: Counters,
+    events_compared: Counters,
+    events_differing: Counters,
     faults: Family<FaultLabels, Counter>,
     /// Uses of what was not granted.
     pub(crate) refused: RefusedFamily,
@@ -104,6 +121,22 @@ impl PluginFamilies {
                 "plugin_metrics_undeclared",
                 "Metric updates that a plugin's manifest does not declare",
             ),
+            state_refused: counters("plugin_state_refused", "Writes to a plugin's state over its share"),
+            state_bytes: gauges("plugin_state_bytes", "Size of what a plugin keeps in its state"),
+            state_keys: gauges("plugin_state_keys", "Keys that a plugin keeps in its state"),
+            swaps_promoted: counters("plugin_swaps_promoted", "Versions of a plugin that passed their trial"),
+            swaps_rolled_back: counters(
+                "plugin_swaps_rolled_back",
+                "Versions of a plugin that failed their trial and gave way to the one before",
+            ),
+            events_compared: counters(
+                "plugin_events_compared",
+                "Events that two versions of a plugin worked on to be compared",
+            ),
+            events_differing: counters(
+                "plugin_events_differing",
+                "Events on which two versions of a plugin differed",
+            ),
             faults,
             guests: GuestFamilies::register(metrics),
         }
@@ -123,6 +156,13 @@ impl PluginFamilies {
             log_lines_suppressed: self.log_lines_suppressed.get_or_create_owned(&labels),
             metrics_refused: self.metrics_refused.get_or_create_owned(&labels),
             metrics_undeclared: self.metrics_undeclared.get_or_create_owned(&labels),
+            state_refused: self.state_refused.get_or_create_owned(&labels),
+            state_bytes: self.state_bytes.get_or_create_owned(&labels),
+            state_keys: self.state_keys.get_or_create_owned(&labels),
+            swaps_promoted: self.swaps_promoted.get_or_create_owned(&labels),
+            swaps_rolled_back: self.swaps_rolled_back.get_or_create_owned(&labels),
+            events_compared: self.events_compared.get_or_create_owned(&labels),
+            events_differing: self.events_differing.get_or_create_owned(&labels),
             faults: FaultKind::ALL.map(|kind| {
                 self.faults.get_or_create_owned(&FaultLabels {
                     component: labels.component.clone(),

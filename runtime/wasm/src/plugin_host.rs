@@ -11,7 +11,7 @@ use std::{
 
 use bytestring::ByteString;
 use millrace_config::{Diagnostic, Diagnostics, Environment, MapEnvironment, PluginSpec, Section, to_json};
-use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source};
+use millrace_core::{BuildContext, Codec, Interceptor, PluginHost, Sink, Source, StateStore, StateStores};
 use parking_lot::Mutex;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     engine::PluginEngine,
     error::{Fault, HostError},
     factory,
+    generation::Generation,
     grants::Grants,
     host::{GuestMetrics, LogSource},
     http::{Resolve, SystemResolver},
@@ -39,6 +40,7 @@ use crate::{
     schema, script,
     sink::WasmSink,
     source::WasmSource,
+    swap,
 };
 
 /// Time of one call, where the operator does not say otherwise.
@@ -54,6 +56,8 @@ pub struct WasmHost {
     cache: CodeCache,
     /// Made with the metrics of the agent when its first plugin is built.
     families: OnceLock<PluginFamilies>,
+    /// What components keep; it outlives them.
+    states: OnceLock<StateStores>,
     /// Components in use, by digest and by what is offered: several interceptors share the code of one plugin.
     loaded: Mutex<HashMap<(String, Offer), Weak<LoadedPlugin>>>,
     /// Where the values of secrets and variables come from.
@@ -71,6 +75,7 @@ impl WasmHost {
             engine: OnceLock::new(),
             cache: CodeCache::new(cache.into()),
             families: OnceLock::new(),
+            states: OnceLock::new(),
             loaded: Mutex::default(),
             environment: Arc::new(MapEnvironment::default()),
             resolver: Arc::new(SystemResolver),
@@ -151,6 +156,7 @@ impl WasmHost {
         let grants = self.grants(plugin)?;
         let loaded = self.load(plugin, role, &grants).map_err(|error| diagnostic(&error, plugin, role))?;
         let manifest = loaded.manifest.as_ref();
+        manifest.map_or(Ok(()), |manifest| manifest.check_wants(plugin, &grants))?;
         let plugin = &with_limits(plugin, manifest)?;
         let node = section.node().without(match &plugin.script {
             Some(_) => script::OWN_OPTIONS,
@@ -176,9 +182,15 @@ impl WasmHost {
             component: cx.component.to_string(),
             generation: cx.generation,
             config,
-            lanes: plugin.instances_max.max(1),
+            // What is kept in memory, or written batch by batch, can only be in one place.
+            lanes: if loaded.keeps_state || loaded.exports.handover.is_some() {
+                1
+            } else {
+                plugin.instances_max.max(1)
+            },
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
+            state: loaded.keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),
             log: Arc::new(LogSource {
                 plugin: plugin.name.value.clone(),
                 component: cx.component.to_string(),
@@ -206,6 +218,17 @@ impl WasmHost {
             generation: cx.generation.to_string().into(),
         };
         Ok(Prepared { template, first, grants, origin, memory_bytes_max: plugin.memory_bytes_max })
+    }
+
+    /// What the component keeps. A codec keeps nothing: nothing of it is committed.
+    fn state_of(&self, plugin: &PluginSpec, cx: &BuildContext, role: Role) -> Option<Arc<StateStore>> {
+        let states = self.states.get_or_init(|| StateStores::new(Arc::clone(&cx.clock)));
+        match role {
+            Role::Interceptor => Some(states.interceptor(&cx.component, plugin.state_bytes_max)),
+            Role::Source => Some(states.source(&cx.component, plugin.state_bytes_max)),
+            Role::Sink => Some(states.sink(&cx.component, plugin.state_bytes_max)),
+            Role::Codec => None,
+        }
     }
 
     /// Does `work` on a thread of its own: the caller may be a worker of the runtime, and a compiler that panics on a
@@ -259,8 +282,10 @@ impl PluginHost for WasmHost {
         section: &Section,
         cx: &BuildContext,
     ) -> Result<Box<dyn Interceptor>, Diagnostics> {
+        let settings = swap::Settings::read(section)?;
         let prepared = Self::apart(plugin, || self.prepare(plugin, section, cx, Role::Interceptor))?;
-        Ok(Box::new(WasmInterceptor::new(prepared, factory::on_fault(section), Arc::clone(&cx.clock))))
+        let generation = Generation::new(prepared, factory::on_fault(section));
+        Ok(Box::new(WasmInterceptor::new(generation, settings, Arc::clone(&cx.clock))))
     }
 
     fn source(
@@ -320,8 +345,11 @@ impl PluginHost for WasmHost {
         }
         // A file that cannot be read or is no component is reported where it is loaded.
         let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
-        if let (Ok(names), true) = (names, plugin.grant.is_some()) {
+        if let Ok(names) = names {
             found.extend(grants.unused(&plugin.name.value, &names));
+            if let Ok(Some(manifest)) = imports::manifest(&names) {
+                found.extend(grants.compared(&plugin.name, &manifest.wants));
+            }
         }
         found
     }

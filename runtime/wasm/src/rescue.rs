@@ -142,6 +142,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Whether what the call under way brings out is thrown away.
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(self.asked, Some(Asked::Probe { .. }))
+    }
+
     /// Whether any call has passed so far.
     pub(crate) fn has_passed(&self) -> bool {
         self.passed

@@ -14,9 +14,9 @@ use crate::{
     bindings::{DeliverParams, DeliverResults, DeliveryNote, Failure, Outcome, RowRefusal},
     edits::REASON_BYTES_MAX,
     error::{Fault, FaultKind},
+    generation::{OnFault, State},
     host::escaped,
     instance::Template,
-    interceptor::OnFault,
     lanes::{Lane, Recycling},
     origin::Origin,
     plugin_host::Prepared,
@@ -31,6 +31,8 @@ pub(crate) struct WasmSink {
     origin: Origin,
     on_fault: OnFault,
     clock: Arc<dyn Clock>,
+    /// What was written for the batch in hand. It holds the turn, so that sinks of one name do it one after the other.
+    state: State,
 }
 
 /// What one call came to, when it did not break.
@@ -45,7 +47,15 @@ impl WasmSink {
     pub(crate) fn new(prepared: Prepared, on_fault: OnFault, clock: Arc<dyn Clock>) -> Self {
         let Prepared { template, first, origin, memory_bytes_max, .. } = prepared;
         let lane = Lane::with(first);
-        Self { template, lane, recycling: Recycling::new(memory_bytes_max), origin, on_fault, clock }
+        Self {
+            template,
+            lane,
+            recycling: Recycling::new(memory_bytes_max),
+            origin,
+            on_fault,
+            clock,
+            state: None,
+        }
     }
 
     /// One call on a part of a batch. After a fault the instance is gone.
@@ -57,11 +67,14 @@ impl WasmSink {
         let mut lent = part.clone();
         lent.note_formed_at(|| self.clock.unix_nanos());
         let deliver = self.template.plugin.exports.deliver.ok_or_else(|| Fault::missing("deliver"));
+        instance.give_state(&mut self.state);
         let answer = async {
             let deliver = instance.function::<DeliverParams, DeliverResults>(deliver?)?;
             instance.lend(deliver, (Resource::new_borrow(0), note), lent).await.1
         };
-        let answer = match answer.await {
+        let answer = answer.await;
+        instance.take_state(&mut self.state);
+        let answer = match answer {
             Ok(Ok(Outcome::Partial(rows))) => {
                 split(part.len(), rows).map(|(refusals, again, after)| Done::Some { refusals, again, after })
             }
@@ -78,6 +91,13 @@ impl WasmSink {
             }
             Err(fault) => Err(fault),
         };
+        if let Some(state) = &mut self.state {
+            if matches!(answer, Err(_) | Ok(Done::Later { .. })) {
+                state.forget_call()
+            } else {
+                state.keep_call()
+            }
+        }
         if let Err(fault) = &answer {
             self.lane.discard();
             self.template.metrics.fault(fault.kind).inc();
@@ -172,6 +192,10 @@ impl Sink for WasmSink {
             // The engine names every batch of a sink that asks for it, as this one does.
             None => return Err(SinkError::retryable("the batch has no delivery id")),
         };
+        // A part of a batch comes with what was written for the parts before.
+        if let (None, Some(store)) = (&self.state, &self.template.state) {
+            self.state = Some(store.begin(&mut Batch::default()).await);
+        }
         let mut answer = self.attempt(batch, note.clone()).await;
         if answer.is_err() {
             answer = self.attempt(batch, note.clone()).await;
@@ -190,6 +214,12 @@ impl Sink for WasmSink {
 
     fn wants_deliveries_named(&self) -> bool {
         true
+    }
+
+    fn settled(&mut self, committed: bool) {
+        if let (true, Some(state)) = (committed, self.state.take()) {
+            state.commit();
+        }
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), SinkError> {

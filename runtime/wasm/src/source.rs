@@ -3,16 +3,17 @@
 //! A fault ends the run; whoever supervises the source starts it again after a pause, with a fresh instance at the
 //! position that was committed last. So nothing that a guest does can lose or repeat an event of the channel.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_core::{Batch, PositionUpdate, Source, SourceContext, SourceError};
+use millrace_core::{Batch, PositionUpdate, Source, SourceContext, SourceError, StateStore};
 
 use crate::{
     bindings::{CommittedParams, DoneResults, Failure, OpenParams, Pace, PollParams, PollResults, Polled},
     edits::{REASON_BYTES_MAX, events_of},
     error::{Fault, FaultKind},
+    generation::State,
     host::escaped,
     instance::Instance,
     plugin_host::Prepared,
@@ -71,6 +72,7 @@ struct Run {
     /// Checksums of positions before it.
     before: VecDeque<u64>,
     faults: crate::metrics::PluginMetrics,
+    store: Option<Arc<StateStore>>,
 }
 
 #[async_trait]
@@ -87,7 +89,11 @@ impl Source for WasmSource {
             position: cx.positions.get(POSITION).cloned(),
             before: VecDeque::new(),
             faults: template.metrics.clone(),
+            store: template.state.clone(),
         };
+        if let Some(store) = &run.store {
+            cx.processor.load_state(store);
+        }
         let result = run.until_stopped(&cx).await;
         run.instance.stop().await;
         result
@@ -131,9 +137,10 @@ impl Run {
 
     /// One poll, and all that follows from it. None: the source has ended.
     async fn turn(&mut self, cx: &SourceContext) -> Result<Option<Duration>, Stopped> {
+        let mut state: State = None;
         let polled = tokio::select! {
             biased;
-            polled = self.poll() => polled?,
+            polled = self.poll(&mut state) => polled?,
             // A poll that is given up brought nothing: the next run opens at the same position.
             () = cx.shutdown.cancelled() => return Ok(None),
         };
@@ -148,8 +155,13 @@ impl Run {
             self.check(position)?;
         }
         let is_empty = events.is_empty();
-        if !is_empty || position.is_some() {
-            let mut batch = Batch::new(events);
+        let mut batch = Batch::new(events);
+        if let Some(mut state) = state {
+            // What an answer that broke a rule has written was dropped with it.
+            state.keep_call();
+            state.finish(&mut batch);
+        }
+        if !is_empty || position.is_some() || !batch.states().is_empty() {
             if let Some(position) = &position {
                 batch = batch.with_position(PositionUpdate::set(
                     cx.name.clone(),
@@ -181,10 +193,17 @@ impl Run {
         self.answered("open", answer)
     }
 
-    async fn poll(&mut self) -> Result<Polled, Stopped> {
+    /// Asks for events. What it wrote to its state goes with them; `open` and `committed` have no batch to go with, so
+    /// they write nothing.
+    async fn poll(&mut self, state: &mut State) -> Result<Polled, Stopped> {
+        if let Some(store) = &self.store {
+            *state = Some(store.begin(&mut Batch::default()).await);
+        }
         let poll = self.instance.function::<PollParams, PollResults>(self.exports.poll);
         let poll = poll.map_err(|fault| self.broke(&fault))?;
+        self.instance.give_state(state);
         let answer = self.instance.call(poll, (self.limits.events_max, self.limits.bytes_max)).await;
+        self.instance.take_state(state);
         self.answered("poll", answer)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use millrace_core::Batch;
+use millrace_core::{Batch, StateTransaction};
 use wasmtime::ResourceLimiter;
 
 use crate::{
@@ -17,6 +17,8 @@ const TABLE_ELEMENTS_MAX: usize = 100_000;
 pub(crate) struct GuestState {
     /// The batch of the call under way.
     pub(crate) batch: Option<Batch>,
+    /// What the component keeps, where the call under way may work with it.
+    pub(crate) state: Option<StateTransaction>,
     pub(crate) limits: Limits,
     pub(crate) log: GuestLog,
     pub(crate) metrics: Arc<GuestMetrics>,

@@ -42,7 +42,7 @@ pub fn ci() -> Result<()> {
 
 /// Builds the `millrace` binary and returns its path.
 pub fn build_agent() -> Result<PathBuf> {
-    run(with(&["build", "--release", "--package", "millrace"]))?;
+    run(with(&["build", "--release", "--workspace", "--bin", "millrace"]))?;
     agent_path()
 }
 

@@ -12,6 +12,7 @@ import (
 func lifecycleConfigure(
 	options, optionsLength, agent, agentLength, component, componentLength, lane, lanes uint32, generation uint64,
 ) unsafe.Pointer {
+	defer host.Guard()
 	instance := plugin.Instance{
 		Agent:      host.TextArgument(agent, agentLength),
 		Component:  host.TextArgument(component, componentLength),
@@ -34,6 +35,7 @@ func lifecycleConfigure(
 
 //go:wasmexport millrace:plugin/lifecycle@0.1.0#stop
 func lifecycleStop(deadlineMs uint32) {
+	defer host.Guard()
 	if stopper, ok := Plugin.(Stopper); ok {
 		stopper.Stop(time.Duration(deadlineMs) * time.Millisecond)
 	}

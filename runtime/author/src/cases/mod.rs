@@ -42,36 +42,41 @@
 //! Headers are compared by name and value, in any order. A property of an `event` is a header; `header "name" "value"` as a
 //! child is the same for names that would be odd as properties.
 //!
-//! A sink has the same `in`, followed by `delivered`, or by `refused row=1 "reason"` and `again row=2` for each row that it did not
-//! take, or by `failure "retry"` or `failure "reject" "reason"`.
+//! A sink has the same `in`, followed by `delivered`, by `refused row=1 "reject" "reason"` or `refused row=1 "retry"` once for each row
+//! that it did not take, or by `failure "retry"`, `failure "reject" "reason"` or `failure "fatal" "reason"`.
 //!
-//! A source has no `in`. `open "text"` (or `hex=`, `base64=`) is the position that it starts from; without it, the beginning. Then come its
-//! answers that hold something, each with all its events and, where it has one, the position behind them; `end` says that the
-//! source has nothing more ever. Answers behind the last `poll` are not looked at without it.
+//! A source has no `in` but `open` (from the beginning, or `open "text"`, `open hex="…"` for a position) and then `poll`s: its answers that
+//! hold something, each with all its events and, where it has one, the position behind them. `events=` is how many it is asked for.
+//! `pace "end"` says that it has nothing more ever; other paces are not compared, since they are not seen from outside. Answers
+//! behind the last `poll` are not looked at without it.
 //!
 //! ```kdl
 //! case "two pages" {
-//!     poll { event "first" page="1"; position "1" }
-//!     poll { event "second" page="2"; position "2" }
-//!     end
+//!     open
+//!     poll events=100 { event "first" page="1"; position "1"; pace "now" }
+//!     poll { event "second" page="2"; position "2"; pace "end" }
 //! }
 //! ```
 //!
-//! What a plugin asks of HTTP is answered by the case. `http://recorded` in its options and grants stands for a server that runs
-//! for this case only; each `http` is one answer, in the order of the requests, and `sent` is the body that the request must have:
+//! What a plugin asks of HTTP is answered by the case, one `http` after the other in the order of the requests; `sent` is the body that the
+//! request must have:
 //!
 //! ```kdl
 //! case "an order is sent" {
-//!     config { url "http://recorded/orders" }
-//!     grant { http "http://recorded" }
-//!     http "POST" "/orders" status=201 { sent "one"; header "x-id" "1"; body "done" }
+//!     config { url "https://shop.example.com/orders" }
+//!     http "POST" "https://shop.example.com/orders" status=201 { sent "one"; header "x-id" "1"; body "done" }
 //!     in { event "one" }
 //!     delivered
 //! }
 //! ```
+//!
+//! The answers come from a server on loopback that takes the place of the origins in the options (also of `http://recorded`, for plugins that
+//! may ask anybody). A case without `grant` grants everything that the manifest wants; secrets and variables then have a value of their
+//! own, and directories are empty.
 
 mod diff;
 mod event;
+mod grants;
 mod read;
 mod recorded;
 mod run;

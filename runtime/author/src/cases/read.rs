@@ -33,6 +33,8 @@ pub struct Case {
     pub open: Option<Vec<u8>>,
     /// Whether a source must end behind its last answer.
     pub ends: bool,
+    /// How many events a source is asked for.
+    pub events_max: Option<u64>,
     /// Answers of the recorded server.
     pub answers: Vec<Answer>,
 }
@@ -67,6 +69,8 @@ pub struct Poll {
 pub struct Answer {
     /// The method that the request must have.
     pub method: String,
+    /// The origin that the plugin believes to ask; empty: `http://recorded`.
+    pub origin: String,
     /// The path that it must have, with its query.
     pub path: String,
     /// The body that it must have; None: any.
@@ -158,6 +162,7 @@ impl Reader {
             config: find("config").or_else(|| defaults.config.clone()),
             grant: find("grant").or_else(|| defaults.grant.clone()),
             limits: find("limits").or_else(|| defaults.limits.clone()),
+            component: None,
             files: self.files.clone(),
         }
     }
@@ -176,6 +181,7 @@ impl Reader {
             polls: Vec::new(),
             open: None,
             ends: false,
+            events_max: None,
             answers: Vec::new(),
         };
         let mut draft = Draft::default();
@@ -219,8 +225,19 @@ impl Reader {
                 let reason = node.arguments.get(1).map(text).transpose()?;
                 case.issues.push(Issue { path, reason });
             }
+            "open" if node.arguments.is_empty() && node.properties.is_empty() => case.open = None,
             "open" => case.open = Some(bytes(node)?),
-            "poll" => case.polls.push(poll(node)?),
+            "poll" => {
+                let (poll, is_last) = poll(node)?;
+                if node.property("events").is_some() {
+                    case.events_max = Some(number(node, "events")?);
+                }
+                case.ends |= is_last;
+                // An answer without anything is not seen from outside.
+                if !poll.expected.is_empty() {
+                    case.polls.push(poll);
+                }
+            }
             "end" => case.ends = true,
             "http" => case.answers.push(answer(node)?),
             _ => {
@@ -267,12 +284,16 @@ fn outcome(node: &Node, batch: &[CaseEvent], outcome: &mut Outcome) -> Result<()
         "delivered" => outcome.words.push("delivered".into()),
         "refused" => {
             let row = number(node, "row")?;
-            outcome.words.push(format!("refused row={row} {}", super::event::quoted(&label()?)));
+            let kind = label()?;
+            let reason = node.arguments.get(1).map(text).transpose()?;
+            if !(kind == "reject" && reason.is_some() || kind == "retry" && reason.is_none()) {
+                let help = "write `refused row=1 \"reject\" \"reason\"` or `refused row=1 \"retry\"`";
+                return Err((node.span, help.into()));
+            }
+            outcome.words.push(refused_text(row, reason.as_deref()));
         }
-        "again" => outcome.words.push(format!("again row={}", number(node, "row")?)),
         other => {
-            let near =
-                ["out", "unchanged", "route", "reject", "fault", "failure", "delivered", "refused", "again"];
+            let near = ["out", "unchanged", "route", "reject", "fault", "failure", "delivered", "refused"];
             let near = millrace_config::closest(other, near)
                 .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err((node.name.span, format!("a case has no `{other}`{near}")));
@@ -300,6 +321,14 @@ pub(super) fn after_text(after: Option<Duration>) -> String {
     after.map_or_else(String::new, |after| format!(" after=\"{}ms\"", after.as_millis()))
 }
 
+/// A row that was not taken: for good, for this reason, or only for now.
+pub(super) fn refused_text(row: u64, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("refused row={row} \"reject\" {}", super::event::quoted(reason)),
+        None => format!("refused row={row} \"retry\""),
+    }
+}
+
 fn number(node: &Node, name: &str) -> Result<u64, (Span, String)> {
     let missing = || (node.span, format!("`{}` needs `{name}=`", node.name.value));
     let value = node.property(name).ok_or_else(missing)?;
@@ -321,23 +350,35 @@ fn events(node: &Node) -> Result<Vec<CaseEvent>, (Span, String)> {
     Ok(all)
 }
 
-fn poll(node: &Node) -> Result<Poll, (Span, String)> {
+/// An answer, and whether it is the last one.
+fn poll(node: &Node) -> Result<(Poll, bool), (Span, String)> {
     let mut expected = Vec::new();
     let mut position = None;
+    let mut is_last = false;
     for child in &node.children {
         match child.name.value.as_str() {
             "event" => expected.push(event(child)?.shown()),
             "position" => position = Some(position_text(&bytes(child)?)),
+            "pace" => match child.arguments.first().map(text).transpose()?.as_deref() {
+                Some("end") => is_last = true,
+                Some("now" | "after") => {}
+                _ => {
+                    return Err((
+                        child.span,
+                        "write `pace \"now\"`, `pace \"after\"` or `pace \"end\"`".into(),
+                    ));
+                }
+            },
             other => {
                 return Err((
                     child.name.span,
-                    format!("a poll has `event`s and a `position`, not `{other}`"),
+                    format!("a poll has `event`s, a `position` and a `pace`, not `{other}`"),
                 ));
             }
         }
     }
     expected.extend(position);
-    Ok(Poll { expected })
+    Ok((Poll { expected }, is_last))
 }
 
 pub(super) fn position_text(position: &[u8]) -> String {
@@ -349,10 +390,13 @@ fn answer(node: &Node) -> Result<Answer, (Span, String)> {
     let [method, path] = node.arguments.as_slice() else {
         return Err((node.span, "write `http \"GET\" \"/path\" status=200 { body \"…\" }`".into()));
     };
+    let url = text(path)?;
+    let (origin, path_only) = split_url(&url);
     let status = node.property("status").map_or(Ok(200), |_| number(node, "status"))?;
     let mut answer = Answer {
         method: text(method)?,
-        path: text(path)?,
+        origin,
+        path: path_only,
         sent: None,
         status: u16::try_from(status)
             .ok()
@@ -375,6 +419,14 @@ fn answer(node: &Node) -> Result<Answer, (Span, String)> {
         }
     }
     Ok(answer)
+}
+
+/// `https://host/path` as origin and path; a path alone has no origin.
+fn split_url(url: &str) -> (String, String) {
+    let Some(start) = url.find("://").map(|at| at + 3) else { return (String::new(), url.to_owned()) };
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    let (origin, path) = url.split_at(end);
+    (origin.to_owned(), if path.is_empty() { "/".to_owned() } else { path.to_owned() })
 }
 
 #[cfg(test)]

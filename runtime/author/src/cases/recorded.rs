@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use millrace_config::{Node, Scalar};
+use millrace_config::{Node, Scalar, Spanned};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -13,7 +13,10 @@ use super::{
     event::{CaseEvent, quoted},
     read::Answer,
 };
-use crate::{error::BuildError, rig::Around};
+use crate::{
+    error::BuildError,
+    rig::{Around, node},
+};
 
 /// What stands for the server in options and grants.
 const PLACEHOLDER: &str = "http://recorded";
@@ -28,6 +31,8 @@ pub(super) struct Recorded {
 
 struct Running {
     origin: String,
+    /// The origins whose place it takes.
+    replaced: Vec<String>,
     task: JoinHandle<()>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -58,6 +63,11 @@ impl Recorded {
         let at = || BuildError::at("the recorded server on 127.0.0.1");
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(at())?;
         let origin = format!("http://{}", listener.local_addr().map_err(at())?);
+        let mut replaced: Vec<String> =
+            answers.iter().map(|answer| answer.origin.clone()).filter(|origin| !origin.is_empty()).collect();
+        replaced.push(PLACEHOLDER.to_owned());
+        replaced.sort();
+        replaced.dedup();
         let shared = Shared { answers: answers.to_vec(), next: 0, differences: Vec::new() };
         let shared = Arc::new(Mutex::new(shared));
         let kept = Arc::clone(&shared);
@@ -67,15 +77,23 @@ impl Recorded {
                 let _ = serve(stream, &kept).await;
             }
         });
-        Ok(Self { running: Some(Running { origin, task, shared }) })
+        Ok(Self { running: Some(Running { origin, replaced, task, shared }) })
     }
 
     /// Puts the address of the server where the case names it.
     pub(super) fn put_into(&self, around: &mut Around) {
         let Some(running) = &self.running else { return };
-        for node in [&mut around.config, &mut around.grant].into_iter().flatten() {
-            replace(node, &running.origin);
+        if let Some(config) = &mut around.config {
+            replace(config, running);
         }
+        // What the manifest wants stays granted, the server is granted besides, and secrets go to it.
+        let grant = around.grant.get_or_insert_with(|| node("grant"));
+        for child in grant.children.iter_mut().filter(|child| child.name.value == "secret") {
+            replace(child, running);
+        }
+        let mut http = node("http");
+        http.arguments.push(Spanned::new(Scalar::Text(running.origin.clone()), http.span));
+        grant.children.push(http);
     }
 
     /// What was asked otherwise than recorded, and what was not asked at all.
@@ -91,14 +109,16 @@ impl Recorded {
     }
 }
 
-fn replace(node: &mut Node, origin: &str) {
+fn replace(node: &mut Node, running: &Running) {
     let arguments = node.arguments.iter_mut();
     for scalar in arguments.chain(node.properties.iter_mut().map(|property| &mut property.value)) {
         if let Scalar::Text(text) = &mut scalar.value {
-            *text = text.replace(PLACEHOLDER, origin);
+            for origin in &running.replaced {
+                *text = text.replace(origin, &running.origin);
+            }
         }
     }
-    node.children.iter_mut().for_each(|child| replace(child, origin));
+    node.children.iter_mut().for_each(|child| replace(child, running));
 }
 
 async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
@@ -182,6 +202,7 @@ mod tests {
         let request = parse(text).unwrap();
         let answer = Answer {
             method: "POST".into(),
+            origin: String::new(),
             path: "/orders?a=1".into(),
             sent: Some(b"two".to_vec()),
             status: 201,

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use millrace_config::{Property, Scalar, Spanned};
 use millrace_core::{
     Batch, BoxError, Channel, ChannelError, ChannelProcessor, ChannelStats, Event, Health, Pipeline,
     PipelineChannel, PositionStore, PositionUpdate, Positions, PutTransaction, Route, Selector,
@@ -21,7 +22,7 @@ use super::{
     read::{Case, position_text},
     run::{refused, unexpected_start},
 };
-use crate::rig::{Around, NAME, Rig, StillClock};
+use crate::rig::{Around, NAME, Rig, StillClock, node};
 
 /// How long a case waits for a source that says nothing.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,6 +112,15 @@ impl PositionStore for NoStore {
 }
 
 pub(super) async fn run(rig: &Rig, path: &Path, case: &Case, around: &Around) -> Vec<String> {
+    let mut around = around.clone();
+    around.component = case.events_max.map(|events| {
+        let mut poll = node("poll");
+        let (name, value) = ("events".to_owned(), Scalar::Integer(events.into()));
+        poll.properties
+            .push(Property { name: Spanned::new(name, poll.span), value: Spanned::new(value, poll.span) });
+        poll
+    });
+    let around = &around;
     let source = match rig.source(path, around) {
         Ok(source) => source,
         Err(found) => return refused(&found, case, around),

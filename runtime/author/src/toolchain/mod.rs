@@ -4,6 +4,12 @@
 //! Nothing else knows the languages by name. A tool-chain installs nothing by itself outside of its cache folder; what the
 //! person has to install is named by [`Toolchain::missing`] together with the command that does it.
 
+pub mod c;
+mod cached;
+pub mod go;
+pub mod javascript;
+mod module;
+pub mod python;
 pub mod rust;
 
 use std::{
@@ -14,7 +20,7 @@ use std::{
 use crate::{error::BuildError, project::Project};
 
 /// Every language, in the order in which `plugin new` lists them.
-pub const ALL: &[&dyn Toolchain] = &[&rust::Rust];
+pub const ALL: &[&dyn Toolchain] = &[&rust::Rust, &go::Go, &javascript::JavaScript, &python::Python, &c::C];
 
 /// A way from sources to a component.
 pub trait Toolchain: Sync {

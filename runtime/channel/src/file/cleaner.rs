@@ -1,8 +1,12 @@
 //! Writes checkpoints, and removes the files that a checkpoint made superfluous.
 //!
-//! A segment goes when none of its events is left and a checkpoint says so: before that, a start would miss it.
+//! A segment goes when none of its events is left and a checkpoint says so: before that, a start would miss it. What
+//! components keep is written before the checkpoint, so nothing of it is only in a segment that goes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{
     checkpoint::{self, Numbers},
@@ -23,14 +27,25 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Cleaner {
     /// How large the last checkpoint was.
     last_bytes: u64,
+    /// A segment became empty and is still there.
+    wanted: bool,
     not_before: Option<Instant>,
 }
 
 impl Cleaner {
     /// Does what is due.
     pub(super) fn run(&mut self, shared: &Shared, log: &mut Log, clean: bool) {
-        let due = clean && !empty_segments(&shared.state.lock(), log).is_empty()
-            || log.unchecked_bytes >= shared.segment_bytes.max(self.last_bytes * LOG_PER_CHECKPOINT)
+        self.wanted |= clean;
+        let states_bytes = {
+            let states = shared.states.lock();
+            if states.changed { states.file_bytes } else { 0 }
+        };
+        // A disk without room cannot wait for the log to grow.
+        let affordable = log.unchecked_bytes >= states_bytes * LOG_PER_CHECKPOINT
+            || shared.disk_full.load(Ordering::Relaxed);
+        let due = self.wanted && affordable && !empty_segments(&shared.state.lock(), log).is_empty()
+            || log.unchecked_bytes
+                >= shared.segment_bytes.max((self.last_bytes + states_bytes) * LOG_PER_CHECKPOINT)
             || shared.takes.lock().as_ref().is_some_and(|takes| takes.current_bytes() >= TAKES_BYTES_MAX);
         if !due || self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
@@ -46,21 +61,33 @@ impl Cleaner {
     pub(super) fn checkpoint(&mut self, shared: &Shared, log: &mut Log) -> Result<(), FileError> {
         // Takes that are committed from here on are in the next file of takes; those before are in the state.
         let takes_from = shared.takes.lock().as_mut().map_or(0, super::take_log::TakeLog::rotate);
-        let (bytes, empty) = {
+        let (bytes, empty, sequence) = {
             let state = shared.state.lock();
             let numbers =
                 Numbers { salt: log.salt, next_segment: log.next_segment, place: state.place, takes_from };
             let queue = &state.queue;
             let bytes = checkpoint::encode(&numbers, queue.len(), queue.all(), &state.positions);
-            (bytes, empty_segments(&state, log))
+            (bytes, empty_segments(&state, log), state.place.sequence)
         };
+        write_states(shared, log.salt, sequence)?;
         checkpoint::write(shared.disk.as_ref(), &shared.directory, &bytes)
             .map_err(|error| FileError::io(format!("{}: checkpoint", shared.directory.display()), error))?;
         log.unchecked_bytes = 0;
         self.last_bytes = bytes.len() as u64;
+        self.wanted = false;
         remove_takes(shared, takes_from)?;
         remove_segments(shared, log, &empty)
     }
+}
+
+fn write_states(shared: &Shared, salt: u64, sequence: u64) -> Result<(), FileError> {
+    let mut states = shared.states.lock();
+    if !states.changed {
+        return Ok(());
+    }
+    let (disk, directory) = (shared.disk.as_ref(), &shared.directory);
+    let written = states.write(disk, directory, salt, sequence, shared.clock.unix_millis());
+    written.map_err(|error| FileError::io(format!("{}: state", directory.display()), error))
 }
 
 /// Segments that are written to the end, before the place of the log, and hold nothing any more.

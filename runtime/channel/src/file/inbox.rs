@@ -3,9 +3,9 @@
 //! The list of puts needs no bound of its own: every put in it has reserved room in the channel, or carries only
 //! a position and has a caller that waits for it.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use millrace_core::{Batch, PositionUpdate};
+use millrace_core::{Batch, PositionUpdate, StateWrites};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -17,6 +17,8 @@ pub(super) struct PutRequest {
     pub at: u64,
     pub batch: Batch,
     pub updates: Vec<PositionUpdate>,
+    /// Whose state is in the updates: told of the commit even when its producer has gone.
+    pub states: Vec<Arc<StateWrites>>,
     /// An upper bound of the frame's payload.
     pub payload_bytes_max: usize,
     pub reservation: Reservation,

@@ -12,6 +12,7 @@
 //! | `log`, `take_log` | the files being written |
 //! | `inbox`, `writer` | group commit on a thread of its own |
 //! | `queue`, `cache` | what is in the channel: pointers, and the newest events |
+//! | `states` | what components keep beside events |
 //! | `checkpoint`, `cleaner` | what was in it at one moment; removing what that made superfluous |
 //! | `replay`, `quarantine` | opening what a former run left; setting damage aside |
 //! | `put`, `take`, `read` | transactions |
@@ -33,6 +34,7 @@ mod replay;
 mod scan;
 mod segment;
 mod shared;
+mod states;
 mod take;
 mod take_log;
 mod writer;
@@ -54,7 +56,7 @@ use async_trait::async_trait;
 use millrace_config::{Diagnostics, Section};
 use millrace_core::{
     BuildContext, Channel, ChannelError, ChannelFactory, ChannelMetrics, ChannelStats, Clock, Positions,
-    PutTransaction, Reconfigured, TakeTransaction,
+    PutTransaction, Reconfigured, TakeTransaction, is_state_owner,
 };
 use millrace_storage::{Disk, SystemDisk};
 use parking_lot::{Mutex, RwLock};
@@ -131,6 +133,7 @@ impl FileChannel {
             changed: Notify::new(),
             inbox: Inbox::default(),
             segments: RwLock::new(HashMap::new()),
+            states: Mutex::default(),
             takes: Mutex::new(None),
             lock: Mutex::new(None),
             disk_full: AtomicBool::new(false),
@@ -202,6 +205,7 @@ fn open(shared: &Arc<Shared>) -> Result<JoinHandle<Result<(), FileError>>, FileE
     *shared.takes.lock() = Some(takes);
     *shared.segments.write() = replayed.segments;
     shared.count_damaged(replayed.damaged);
+    *shared.states.lock() = replayed.states;
     {
         let state = &mut *shared.state.lock();
         state.live = replayed.live;
@@ -276,6 +280,9 @@ impl Channel for FileChannel {
     }
 
     fn positions(&self, source: &str) -> Option<Positions> {
+        if is_state_owner(source) {
+            return Some(self.shared.states.lock().claim(source, self.shared.clock.unix_millis()));
+        }
         Some(self.shared.state.lock().positions.get(source).cloned().unwrap_or_default())
     }
 

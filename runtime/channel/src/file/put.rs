@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
-use millrace_core::{Batch, ChannelError, PositionUpdate, PutTransaction};
+use millrace_core::{Batch, ChannelError, PositionUpdate, PutTransaction, StateWrites};
 use tokio::sync::oneshot;
 
 use super::{
@@ -19,6 +19,7 @@ pub(super) struct FilePut {
     shared: Arc<Shared>,
     batches: Vec<Batch>,
     updates: Vec<PositionUpdate>,
+    states: Vec<Arc<StateWrites>>,
     payload_bytes_max: usize,
     reservation: Reservation,
 }
@@ -26,7 +27,18 @@ pub(super) struct FilePut {
 impl FilePut {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let reservation = Reservation::new(Arc::clone(&shared.room));
-        Self { shared, batches: Vec::new(), updates: Vec::new(), payload_bytes_max: 0, reservation }
+        let (updates, states) = (Vec::new(), Vec::new());
+        Self { shared, batches: Vec::new(), updates, states, payload_bytes_max: 0, reservation }
+    }
+
+    /// What a batch changes in positions and states.
+    fn updates_of(&self, batch: &Batch) -> Vec<PositionUpdate> {
+        let mut updates: Vec<_> = batch.position().cloned().into_iter().collect();
+        updates.extend(batch.states().iter().map(|writes| {
+            let at = self.shared.clock.unix_millis();
+            writes.update_for(&self.shared.name, || self.shared.states.lock().claim(writes.owner(), at))
+        }));
+        updates
     }
 
     fn refused(&self, no_room: NoRoom) -> ChannelError {
@@ -52,6 +64,8 @@ impl FilePut {
         match checked {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
+                // Segments that wait for a checkpoint to go must not wait for more to be written.
+                self.shared.inbox.clean();
                 self.shared.metrics.full.inc();
                 Err(error.of_channel(&self.shared.name))
             }
@@ -63,8 +77,8 @@ impl FilePut {
 #[async_trait]
 impl PutTransaction for FilePut {
     async fn put(&mut self, batch: Batch) -> Result<(), ChannelError> {
-        let updates = batch.position().map(std::slice::from_ref).unwrap_or_default();
-        let whole = put_bytes_max(&batch, updates)
+        let updates = self.updates_of(&batch);
+        let whole = put_bytes_max(&batch, &updates)
             .and_then(|bytes| bytes.checked_add(self.payload_bytes_max))
             .filter(|bytes| *bytes <= PAYLOAD_BYTES_MAX);
         let Some(payload_bytes_max) = whole else {
@@ -77,16 +91,17 @@ impl PutTransaction for FilePut {
             return Err(self.refused(no_room));
         }
         self.payload_bytes_max = payload_bytes_max;
-        self.updates.extend(batch.position().cloned());
+        self.updates.extend(updates);
+        self.states.extend_from_slice(batch.states());
         if !batch.is_empty() {
-            // The position and diverted events are not for takers: a part leaves them behind.
+            // Position, state and diverted events are not for takers: a part leaves them behind.
             self.batches.push(batch.part(0..batch.len()));
         }
         Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<(), ChannelError> {
-        let Self { shared, mut batches, updates, payload_bytes_max, reservation } = *self;
+        let Self { shared, mut batches, updates, states, payload_bytes_max, reservation } = *self;
         if shared.state.lock().phase == Phase::Closed {
             return Err(shared.closed());
         }
@@ -99,7 +114,7 @@ impl PutTransaction for FilePut {
         };
         let at = shared.clock.unix_millis();
         let (reply, committed) = oneshot::channel();
-        let request = PutRequest { at, batch, updates, payload_bytes_max, reservation, reply };
+        let request = PutRequest { at, batch, updates, states, payload_bytes_max, reservation, reply };
         if shared.inbox.put(request).is_err() {
             return Err(shared.closed());
         }

@@ -1,4 +1,4 @@
-//! Opens what a former run left: the checkpoint, the segments behind it, the takes.
+//! Opens what a former run left: the checkpoint, the state of components, the segments behind, the takes.
 //!
 //! Nothing here fails because of content. What is whole is used; what is not is set aside and counted. Only a
 //! disk that refuses to be read, or files of a later version, are errors.
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use millrace_core::{Event, Positions};
+use millrace_core::{Event, Positions, is_state_owner};
 use millrace_storage::{ByteReader, Disk, OpenMode, decode_positions};
 
 use super::{
@@ -22,12 +22,14 @@ use super::{
     queue::{Part, without},
     scan::{Entry, Gap, Scan, Scanned},
     segment::{FRAMES_START, FileHead, FileKind, Found, HeadState, Segment, read_head},
+    states::{self, States},
 };
 
 /// What is in the channel after all.
 pub(super) struct Replayed {
     pub parts: Vec<Part>,
     pub positions: BTreeMap<String, Positions>,
+    pub states: States,
     pub segments: HashMap<u64, Arc<Segment>>,
     /// Events of each segment.
     pub live: BTreeMap<u64, u64>,
@@ -49,6 +51,7 @@ struct Replay<'a> {
     segments: BTreeMap<u64, (Arc<Segment>, FileHead)>,
     parts: Vec<Part>,
     positions: BTreeMap<String, Positions>,
+    states: States,
     place: Place,
     changed: bool,
 }
@@ -75,12 +78,16 @@ pub(super) fn replay(disk: &dyn Disk, directory: &Path, channel: &str) -> Result
         segments: BTreeMap::new(),
         parts: Vec::new(),
         positions: BTreeMap::new(),
+        states: States::default(),
         place,
         changed: !known && !segment_ids.is_empty(),
     };
-    let salt = replay.open_segments(&segment_ids)?;
+    let states = replay.load_states()?;
+    let salt = replay.open_segments(&segment_ids, states.as_ref().map(|(salt, _)| *salt))?;
+    replay.take_states(states, salt);
     replay.start_from_checkpoint();
-    let next_sequence = replay.scan_segments()?.max(place.sequence + 1);
+    // Sequences in use by the state may not come again, even where nothing else is left.
+    let next_sequence = replay.scan_segments()?.max(place.sequence + 1).max(replay.states.sequence + 1);
     let runs = replay.read_takes(&takes_ids, salt)?;
     Ok(replay.finish(runs, salt, (next_segment, next_sequence, next_takes)))
 }
@@ -124,7 +131,7 @@ fn load_checkpoint(
 
 impl Replay<'_> {
     /// Opens all segments and agrees on the salt.
-    fn open_segments(&mut self, ids: &[u64]) -> Result<u64, FileError> {
+    fn open_segments(&mut self, ids: &[u64], of_states: Option<u64>) -> Result<u64, FileError> {
         for id in ids {
             if let Some((segment, head)) = self.open_file(FileKind::Segment, *id)? {
                 self.segments.insert(*id, (Arc::new(segment), head));
@@ -132,7 +139,7 @@ impl Replay<'_> {
         }
         let known = Some(self.checkpoint.numbers.salt).filter(|salt| *salt != 0);
         let found = self.segments.values().map(|(_, head)| head.salt).next();
-        Ok(known.or(found).unwrap_or_else(|| RandomState::new().build_hasher().finish().max(1)))
+        Ok(known.or(found).or(of_states).unwrap_or_else(|| RandomState::new().build_hasher().finish().max(1)))
     }
 
     fn open_file(&mut self, kind: FileKind, id: u64) -> Result<Option<(Segment, FileHead)>, FileError> {
@@ -159,6 +166,38 @@ impl Replay<'_> {
         }
         let seed = Seed::new(head.salt, id);
         Ok(Some((Segment { id, path, file, seed }, head)))
+    }
+
+    /// What components kept up to some frame, with the salt of its channel.
+    fn load_states(&mut self) -> Result<Option<(u64, States)>, FileError> {
+        let path = states::path(self.directory);
+        let loaded = states::load(self.disk, self.directory)
+            .map_err(|error| FileError::io(format!("{}: read", path.display()), error))?;
+        match loaded {
+            states::Loaded::Missing => Ok(None),
+            states::Loaded::Good(salt, states) => Ok(Some((salt, states))),
+            states::Loaded::Newer(version) => Err(FileError::NewerFormat {
+                file: path.display().to_string(),
+                version: u16::try_from(version).unwrap_or(u16::MAX),
+            }),
+            states::Loaded::Damaged => {
+                let why = "its checksum is wrong; components begin with what the segments still tell";
+                self.quarantine.file(&path, why);
+                self.changed = true;
+                Ok(None)
+            }
+        }
+    }
+
+    fn take_states(&mut self, states: Option<(u64, States)>, salt: u64) {
+        match states {
+            None => {}
+            Some((of, states)) if of == salt => self.states = states,
+            Some(_) => {
+                self.quarantine.file(&states::path(self.directory), "it belongs to another channel");
+                self.changed = true;
+            }
+        }
     }
 
     /// Takes over the checkpoint; what it says of missing segments is lost.
@@ -244,6 +283,12 @@ impl Replay<'_> {
             Kind::Put => {
                 let head = put_head(&entry.payload).ok()?;
                 for update in put_updates(&entry.payload).ok()? {
+                    if is_state_owner(&update.source) {
+                        if entry.header.sequence > self.states.sequence {
+                            self.states.apply(&update, head.at);
+                        }
+                        continue;
+                    }
                     update.apply_to(self.positions.entry(update.source.to_string()).or_default());
                 }
                 if head.events > 0 {
@@ -332,6 +377,7 @@ impl Replay<'_> {
         Replayed {
             parts,
             positions: self.positions,
+            states: self.states,
             segments,
             live,
             place: self.place,

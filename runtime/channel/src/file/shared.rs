@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{
     cache::Cache, checkpoint::Place, error::FileError, inbox::Inbox, queue::Part, queue::Queue,
-    segment::Segment, take_log::TakeLog,
+    segment::Segment, states::States, take_log::TakeLog,
 };
 use crate::{keep_alive::KeepAlive, room::Amount, room::Room};
 
@@ -37,6 +37,9 @@ pub(super) struct Shared {
     pub inbox: Inbox,
     /// Segments with something to read.
     pub segments: RwLock<HashMap<u64, Arc<Segment>>>,
+    /// What components keep. Only the log thread changes it; it holds the lock also while it writes the file, so nobody
+    /// else takes it on the path of an event.
+    pub states: Mutex<States>,
     /// Held while takes are written, on threads that may block.
     pub takes: Mutex<Option<TakeLog>>,
     pub lock: Mutex<Option<Guard>>,

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use millrace_core::is_state_owner;
+
 use super::{
     checkpoint::Place,
     cleaner::Cleaner,
@@ -148,6 +150,23 @@ impl Writer {
         self.log.append(&self.frames, sequence - self.log.next_sequence)
     }
 
+    /// Tells components that what they wrote counts. Their next batches may begin when the group is gone.
+    fn publish_states(&self, group: &[PutRequest]) {
+        if group.iter().all(|put| put.states.is_empty()) {
+            return;
+        }
+        {
+            let mut states = self.shared.states.lock();
+            for put in group {
+                for update in put.updates.iter().filter(|update| is_state_owner(&update.source)) {
+                    states.apply(update, put.at);
+                }
+            }
+        }
+        let committed = group.iter().flat_map(|put| &put.states);
+        committed.for_each(|writes| writes.committed(Some(&self.shared.name)));
+    }
+
     /// Begins a segment, whose first frame is going to be the positions of all sources: the older segments with
     /// the commits of these positions can then go.
     fn roll(&mut self) -> Result<Arc<Segment>, FileError> {
@@ -168,12 +187,13 @@ impl Writer {
         group: Vec<PutRequest>,
         place: Place,
     ) -> Vec<tokio::sync::oneshot::Sender<Result<(), FileError>>> {
+        self.publish_states(&group);
         let mut replies = Vec::with_capacity(group.len());
         let mut events = 0;
         {
             let state = &mut *self.shared.state.lock();
             for (put, part) in group.into_iter().zip(&self.parts) {
-                for update in &put.updates {
+                for update in put.updates.iter().filter(|update| !is_state_owner(&update.source)) {
                     update.apply_to(state.positions.entry(update.source.to_string()).or_default());
                 }
                 if !put.batch.is_empty() {

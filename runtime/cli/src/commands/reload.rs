@@ -30,10 +30,13 @@ fn text(report: &Value) -> String {
                     format!("  {:<12} {} {}\n", word("action"), word("kind"), word("name"))
                 })
                 .collect();
+            let notes = report["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let notes: Vec<String> = notes.map(|note| format!("  {note}\n")).collect();
             format!(
-                "applied in {} ms; generation {generation} runs now\n{}",
+                "applied in {} ms; generation {generation} runs now\n{}{}",
                 report["took_millis"],
-                lines.concat()
+                lines.concat(),
+                notes.concat()
             )
         }
         Some("unchanged") => format!("nothing changed; generation {generation} runs on\n"),

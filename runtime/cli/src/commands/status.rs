@@ -47,6 +47,7 @@ fn table(status: &Value) -> String {
                     text(&interceptor["type"]),
                     interceptor["generation"],
                 ));
+                lines.extend(swap(&interceptor["swap"]));
             }
             if let Some(error) = component["last_error"]["reason"].as_str() {
                 lines.push(format!("  last error: {error}"));
@@ -69,6 +70,32 @@ fn table(status: &Value) -> String {
         ));
     }
     lines.join("\n") + "\n"
+}
+
+/// How a version replaced the one before, while that is news.
+fn swap(swap: &Value) -> Vec<String> {
+    let number = |key: &str| swap[key].as_u64().unwrap_or(0);
+    let mut lines = Vec::new();
+    match swap["state"].as_str() {
+        Some("trial") => lines.push(format!(
+            "    on trial ({}): {} batches, {} events, {} compared, {} differ, {} faults; generation {} counts",
+            text(&swap["mode"]),
+            number("batches"),
+            number("events"),
+            number("events_compared"),
+            number("events_differing"),
+            number("faults"),
+            number("running_generation"),
+        )),
+        Some("rolled-back") => lines.push(format!(
+            "    ROLLED BACK to generation {}: {}",
+            number("running_generation"),
+            swap["reason"].as_str().unwrap_or_default()
+        )),
+        _ => return lines,
+    }
+    lines.extend(list(&swap["differences"]).map(|difference| format!("    differs: {}", text(difference))));
+    lines
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -50,6 +50,10 @@ impl Sink for DefaultSinkProcessor {
         self.member.sink.idle().await
     }
 
+    fn settled(&mut self, committed: bool) {
+        self.member.sink.settled(committed);
+    }
+
     async fn close(self: Box<Self>) -> Result<(), SinkError> {
         self.member.sink.close().await
     }

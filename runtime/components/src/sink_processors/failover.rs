@@ -96,6 +96,10 @@ impl Sink for FailoverSinkProcessor {
         idle_all(self.members.iter_mut().map(|(member, _)| member).collect()).await
     }
 
+    fn settled(&mut self, committed: bool) {
+        self.members.iter_mut().for_each(|(member, _)| member.sink.settled(committed));
+    }
+
     async fn close(self: Box<Self>) -> Result<(), SinkError> {
         close_all(self.members.into_iter().map(|(member, _)| member)).await
     }

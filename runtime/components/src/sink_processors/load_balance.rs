@@ -190,6 +190,10 @@ impl Sink for LoadBalanceSinkProcessor {
         idle_all(self.members.iter_mut().map(|balanced| &mut balanced.member).collect()).await
     }
 
+    fn settled(&mut self, committed: bool) {
+        self.members.iter_mut().for_each(|balanced| balanced.member.sink.settled(committed));
+    }
+
     async fn close(self: Box<Self>) -> Result<(), SinkError> {
         close_all(self.members.into_iter().map(|balanced| balanced.member)).await
     }

@@ -33,6 +33,12 @@ pub const LIMIT_OPTIONS: &[OptionSpec] = &[
         "100",
         "Lines of log per second; more are counted and dropped",
     ),
+    OptionSpec::with_default(
+        "state",
+        OptionKind::Size,
+        "16MiB",
+        "Largest state of one component: keys, values, and 64 bytes for each key",
+    ),
 ];
 
 /// The options of one plugin.
@@ -87,13 +93,14 @@ impl Reader<'_> {
             self.digest(digest);
         }
         self.key(node, &section);
-        let (memory_bytes_max, call_time_max, instances, log_lines) =
-            section.block("limits").map_or((64 << 20, None, 2, 100), |limits| {
+        let (memory_bytes_max, call_time_max, instances, log_lines, state_bytes_max) =
+            section.block("limits").map_or((64 << 20, None, 2, 100, 16 << 20), |limits| {
                 (
                     limits.size("memory"),
                     limits.optional_duration("time"),
                     limits.integer("instances"),
                     limits.integer("log-lines"),
+                    limits.size("state"),
                 )
             });
         spec.plugins.push(PluginSpec {
@@ -104,6 +111,7 @@ impl Reader<'_> {
             call_time_max,
             instances_max: u32::try_from(instances).unwrap_or(u32::MAX),
             log_lines_max: u32::try_from(log_lines).unwrap_or(u32::MAX),
+            state_bytes_max,
             grant: node.children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
             node: node.clone(),
             script: None,

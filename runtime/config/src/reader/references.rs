@@ -101,6 +101,11 @@ fn unused_channels(spec: &AgentSpec, found: &mut Diagnostics) {
         channel.node.children.iter().for_each(|child| texts(child, &mut filled));
         channel.node.children.iter().for_each(|child| texts(child, &mut emptied));
     }
+    // A plugin may route to a channel that no source names.
+    let grants = spec.plugins.iter().filter_map(|plugin| plugin.grant.as_ref());
+    for grant in grants {
+        grant.node().children_named("channel").for_each(|channel| texts(channel, &mut filled));
+    }
     emptied.extend(spec.sinks.iter().map(|sink| sink.channel.value.as_str()));
     if let Some(name) = &spec.agent.dead_letter_channel {
         filled.insert(&name.value);

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Room is reserved in every required channel before the first commit, always in the order of the channel
 //!   list, so that two sources cannot wait for each other.
-//! - The position goes into the channel that is its home and is committed last: it never runs ahead of events.
+//! - The position goes into the channel that is its home and is committed last: it never runs ahead of events. So
+//!   does what components wrote to their state for the batch.
 //! - A reload swaps the pipeline between two batches; sources and their connections do not notice.
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use crate::{
     metrics::{InterceptorMetrics, SourceMetrics},
     position::PositionStore,
     selector::Selector,
+    state::StateStore,
 };
 
 mod routing;
@@ -38,8 +40,22 @@ pub struct Pipeline {
     pub channels: Arc<[PipelineChannel]>,
     /// Where rejected events go.
     pub dead_letter: Option<PipelineChannel>,
-    /// The channel, by its place, that keeps this source's positions. None: the position store does.
+    /// The channel, by its place, that keeps this source's positions and the state of its components. None: the
+    /// position store and the memory do.
     pub position_home: Option<usize>,
+}
+
+impl Pipeline {
+    fn home(&self) -> Option<&PipelineChannel> {
+        self.channels.get(self.position_home?)
+    }
+
+    /// Fills the state of its interceptors with what a former run left, where that has not happened yet.
+    fn load_states(&self) {
+        for state in self.interceptors.iter().filter_map(|step| step.interceptor.state()) {
+            state.load(self.home(), &self.channels);
+        }
+    }
 }
 
 /// An interceptor in its place.
@@ -87,6 +103,7 @@ impl ChannelProcessor {
         metrics: SourceMetrics,
         health: Health,
     ) -> Self {
+        pipeline.load_states();
         let pipeline = ArcSwap::from_pointee(pipeline);
         Self { shared: Arc::new(Shared { source, pipeline, positions, clock, metrics, health }) }
     }
@@ -94,7 +111,32 @@ impl ChannelProcessor {
     /// Puts another pipeline in place and returns the old one, which some batches may still be using: it is free
     /// when its reference count says so.
     pub fn swap(&self, pipeline: Pipeline) -> Arc<Pipeline> {
+        pipeline.load_states();
         self.shared.pipeline.swap(Arc::new(pipeline))
+    }
+
+    /// Fills a state that the source itself works on with what a former run left.
+    pub fn load_state(&self, state: &StateStore) {
+        let pipeline = self.pipeline();
+        state.load(pipeline.home(), &pipeline.channels);
+    }
+
+    /// Writes the state of all interceptors to the channel that keeps it from now on, where that is another one than
+    /// before. The next batches would do so, but there may be none for a while.
+    ///
+    /// # Errors
+    /// The channel refuses; the next batches try again.
+    pub async fn settle_states(&self) -> Result<(), ProcessError> {
+        let pipeline = self.pipeline();
+        let Some(home) = pipeline.home() else { return Ok(()) };
+        for state in pipeline.interceptors.iter().filter_map(|step| step.interceptor.state()) {
+            let mut batch = Batch::default();
+            state.begin(&mut batch).await.finish_move(&home.name, &mut batch);
+            if !batch.states().is_empty() {
+                self.store(&pipeline, &batch).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The pipeline in force.
@@ -114,7 +156,11 @@ impl ChannelProcessor {
     pub async fn process(&self, batch: Batch) -> Result<(), ProcessError> {
         self.received(&batch);
         let pipeline = self.pipeline();
-        let batch = self.intercept(&pipeline, 0, batch).await?;
+        let batch = self.intercept(&pipeline, 0, batch).await.map_err(|mut error| {
+            // Whoever keeps the error may not keep the turn of the state: its own next attempt needs it.
+            error.batch.forget_states();
+            error
+        })?;
         self.store(&pipeline, &batch).await
     }
 
@@ -232,7 +278,7 @@ impl ChannelProcessor {
         if middle > 0 {
             let first = batch.part(0..middle);
             let mut second = batch.part(middle..batch.len());
-            // Position and diverted events go with the last part: they may not be durable before all events are.
+            // Position, state and diverted events go with the last part: they may not be durable before all events are.
             second.take_over(&mut batch);
             return Ok(vec![second, first]);
         }
@@ -282,6 +328,9 @@ impl ChannelProcessor {
         }
         if let (Some(position), None) = (batch.position(), pipeline.position_home) {
             self.shared.positions.update(position);
+        }
+        if pipeline.home().is_none() {
+            batch.states().iter().for_each(|writes| writes.committed(None));
         }
         metrics.batches.inc();
         metrics.events_accepted.inc_by(batch.len() as u64);

@@ -14,7 +14,7 @@ use super::{Pipeline, PipelineChannel};
 pub(super) struct Part<'a> {
     pub(super) target: &'a PipelineChannel,
     pub(super) batch: Batch,
-    /// Holds the position, so it may become durable only after all others.
+    /// Holds position or state, so it may become durable only after all others.
     pub(super) commit_last: bool,
 }
 
@@ -97,10 +97,12 @@ fn routes<'a>(pipeline: &'a Pipeline, batch: &Batch) -> Routes<'a> {
     }
 }
 
-/// Hands the position to its home, adding an empty part where no event goes there.
+/// Hands position and state to their home, adding an empty part where no event goes there.
 fn attach_position<'a>(pipeline: &'a Pipeline, batch: &Batch, parts: &mut Vec<Part<'a>>) {
     let home = pipeline.position_home.and_then(|home| pipeline.channels.get(home));
-    let (Some(position), Some(home)) = (batch.position(), home) else { return };
+    let Some(home) = home.filter(|_| batch.position().is_some() || !batch.states().is_empty()) else {
+        return;
+    };
     let at = parts.iter().position(|part| part.target.name == home.name).unwrap_or_else(|| {
         let at = parts
             .iter()
@@ -111,7 +113,10 @@ fn attach_position<'a>(pipeline: &'a Pipeline, batch: &Batch, parts: &mut Vec<Pa
     });
     if let Some(part) = parts.get_mut(at) {
         part.commit_last = true;
-        part.batch = std::mem::take(&mut part.batch).with_position(position.clone());
+        part.batch = std::mem::take(&mut part.batch).with_states(batch.states());
+        if let Some(position) = batch.position() {
+            part.batch = std::mem::take(&mut part.batch).with_position(position.clone());
+        }
     }
 }
 

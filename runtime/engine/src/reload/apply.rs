@@ -14,33 +14,50 @@ use super::{
     Action, Change,
     build::{Built, build},
     diff::{Difference, difference},
+    succession,
     switch::switch,
 };
+
+/// What a reload did.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) notes: Vec<String>,
+}
 
 /// Makes `running` what the plan says. An error leaves it as it was.
 pub(crate) async fn apply(
     services: &Services,
     running: &mut Running,
     plan: AgentPlan,
-) -> Result<Vec<Change>, Diagnostics> {
+) -> Result<Applied, Diagnostics> {
     let empty = AgentPlan::empty(&plan);
     let old = running.plan.clone().unwrap_or_else(|| Arc::new(empty));
     settings_stay(&old, &plan)?;
     let difference = difference(&old, &plan);
     if difference.is_empty() && running.plan.is_some() {
-        return Ok(Vec::new());
+        return Ok(Applied::default());
     }
     channel_types_stay(&difference, &plan)?;
     let plan = Arc::new(plan);
     let mut built = build_off_thread(services, running, &plan, &difference).await?;
     open(&built.channels, built.dead_letter.as_ref(), &plan).await?;
-    if let Err(findings) = prepare_running_parts(running, &old, &plan, &difference, &built) {
-        close_all(std::mem::take(&mut built.channels)).await;
-        return Err(findings);
-    }
+    let prepared = match succession::prepare(succession::pairs(running, &built)).await {
+        // Dropped when the other step fails, and with that undone.
+        Ok(ready) => prepare_running_parts(running, &old, &plan, &difference, &built).map(|()| ready),
+        Err(findings) => Err(findings),
+    };
+    let ready = match prepared {
+        Ok(ready) => ready,
+        Err(findings) => {
+            close_all(std::mem::take(&mut built.channels)).await;
+            return Err(findings);
+        }
+    };
     let changes = difference.changes(&old, &plan);
+    let notes = ready.into_iter().flat_map(millrace_core::Takeover::complete).collect();
     switch(services, running, plan, &difference, built).await;
-    Ok(changes)
+    Ok(Applied { changes, notes })
 }
 
 async fn build_off_thread(

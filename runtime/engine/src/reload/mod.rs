@@ -1,15 +1,16 @@
 //! Reload: the difference of two plans, and its application to what runs.
 //!
-//! Everything new is parsed, checked, compiled, built, opened and bound before anything old stops. From then on
-//! nothing can fail: sources get their new pipelines between two batches, then sinks change hands, then channels
+//! Everything new is parsed, checked, compiled, built, opened and bound, and new versions of plugins have taken over what
+//! the old ones keep, before anything old stops. From then on nothing can fail: sources get their new pipelines between two batches, then sinks change hands, then channels
 //! that nobody uses any more are closed.
 
 mod apply;
 mod build;
 mod diff;
+mod succession;
 mod switch;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{Applied, apply};
 
 use millrace_config::{Diagnostics, Files};
 
@@ -71,6 +72,8 @@ pub struct ReloadReport {
     pub generation: u64,
     /// What changed.
     pub changes: Vec<Change>,
+    /// What there is to know about new versions of plugins: where they differ, and which are on trial.
+    pub notes: Vec<String>,
     /// Why it was refused, and warnings.
     pub findings: Diagnostics,
     /// The texts the findings point into.

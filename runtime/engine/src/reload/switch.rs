@@ -127,7 +127,18 @@ async fn swap_pipeline(
     let old = runs.processor.swap(pipeline);
     let old_home = old.position_home.and_then(|home| old.channels.get(home)).cloned();
     let new_home = home.and_then(|home| channels.get(home)).cloned();
+    let moved =
+        old_home.as_ref().map(|channel| &channel.name) != new_home.as_ref().map(|channel| &channel.name);
     move_positions(services, &source.name, old_home, new_home).await;
+    if moved {
+        let (processor, source) = (runs.processor.clone(), source.name.clone());
+        // A batch that waits for its commit may keep the turn of the state for long; a reload does not wait for that.
+        tokio::spawn(async move {
+            if let Err(error) = processor.settle_states().await {
+                tracing::warn!(source, %error, "state did not follow to its new channel yet; the next batch takes it there");
+            }
+        });
+    }
     let interceptors =
         runs.interceptors.iter().filter(|kept| !goes_on(kept, &parts.interceptors)).cloned().collect();
     runs.interceptors = parts.interceptors;

@@ -70,6 +70,7 @@ macro_rules! channel_suite {
             concurrency::transactions_of_a_closed_channel_fail,
             positions::a_position_becomes_known_with_its_commit_where_positions_are_kept,
             positions::a_batch_that_carries_only_a_position_needs_no_room,
+            positions::state_is_committed_with_its_batch_where_positions_are_kept,
         }
     };
     (@cases $fixture:ty; $($module:ident::$case:ident,)*) => {

@@ -1,8 +1,11 @@
 //! Positions of sources, where a channel keeps them.
 
-use millrace_core::{Batch, Channel, PositionUpdate};
+use std::sync::Arc;
+
+use millrace_core::{Batch, Channel, PositionUpdate, StateStores};
 
 use super::{ChannelFixture, ChannelLimits, batch, drain, ok, put};
+use crate::TestClock;
 
 fn value(channel: &dyn Channel, source: &str, key: &str) -> Option<String> {
     let positions = channel.positions(source)?;
@@ -48,4 +51,31 @@ pub async fn a_batch_that_carries_only_a_position_needs_no_room(fixture: &impl C
     }
     assert_eq!(channel.stats().events, 1);
     assert_eq!(drain(&*channel, 1).await, ["a"]);
+}
+
+/// What a component wrote for a batch is there with its commit, where positions are kept, and never without it.
+pub async fn state_is_committed_with_its_batch_where_positions_are_kept(fixture: &impl ChannelFixture) {
+    let channel = fixture.channel(ChannelLimits::default()).await;
+    let stores = StateStores::new(Arc::new(TestClock::at(0)));
+    let store = stores.interceptor("web/count", 1 << 20);
+    let kept = |channel: &dyn Channel| channel.positions(store.owner()).map(|all| all.len());
+    let written = async |key: &str| {
+        let mut batch = batch([key]);
+        let mut transaction = store.begin(&mut batch).await;
+        ok(transaction.increment(key, 1));
+        transaction.keep_call();
+        transaction.finish(&mut batch);
+        batch
+    };
+    let mut open = ok(channel.begin_put().await);
+    ok(open.put(written("a").await).await);
+    open.rollback();
+    let keeps = channel.is_durable();
+    assert_eq!(kept(&*channel), keeps.then_some(0));
+    assert_eq!(store.size().1, 0);
+    ok(put(&*channel, written("a").await).await);
+    ok(put(&*channel, written("b").await).await);
+    assert_eq!(kept(&*channel), keeps.then_some(2));
+    assert_eq!(store.size().1, if keeps { 2 } else { 0 });
+    assert_eq!(drain(&*channel, 2).await, ["a", "b"]);
 }

@@ -52,6 +52,7 @@ struct State {
     locked: BTreeSet<PathBuf>,
     faults: Vec<Fault>,
     operations: u64,
+    bytes_written: u64,
     power_fails_at: Option<u64>,
     bytes_max: Option<u64>,
     short_writes: bool,
@@ -71,6 +72,11 @@ impl FakeDisk {
     /// How many operations changed something or synced.
     pub fn operations(&self) -> u64 {
         self.state.lock().operations
+    }
+
+    /// How many bytes were written to files.
+    pub fn bytes_written(&self) -> u64 {
+        self.state.lock().bytes_written
     }
 
     /// The power fails in the middle of the operation of this number; everything after it fails.
@@ -306,6 +312,7 @@ impl File for FakeFile {
         let count = if state.short_writes { bytes.len().div_ceil(2) } else { bytes.len() };
         state.check_space(self.id, offset + count as u64)?;
         state.inodes[self.id].write(&bytes[..count], offset);
+        state.bytes_written += count as u64;
         if last { Err(power_failure()) } else { Ok(count) }
     }
 

@@ -28,12 +28,47 @@ impl Fate {
     }
 }
 
+/// What became of one row: the events in its place, and where they go if not on.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) events: Vec<Event>,
+    pub(crate) destination: Option<Destination>,
+}
+
 /// Applies all changes in order. `rejection` makes the rejection for a reason that the guest gave.
 pub(crate) fn apply(
     mut batch: Batch,
     changes: Vec<Change>,
     rejection: impl Fn(ByteString) -> Rejection,
 ) -> Batch {
+    let fates = changed(&mut batch, changes, rejection);
+    fates.carry_out(batch)
+}
+
+/// The same, row by row: to compare, or to put together with other rows.
+pub(crate) fn rows(
+    mut batch: Batch,
+    changes: Vec<Change>,
+    rejection: impl Fn(ByteString) -> Rejection,
+) -> Vec<Row> {
+    let Fates { rows, destinations, mut from_splits } = changed(&mut batch, changes, rejection);
+    let fates = rows.into_iter().chain(std::iter::repeat(Fate::Keep));
+    let row = |(event, fate): (Event, Fate)| match fate {
+        Fate::Keep => Row { events: vec![event], destination: None },
+        Fate::Drop => Row { events: Vec::new(), destination: None },
+        Fate::Divert(at) | Fate::Route(at) => {
+            Row { events: vec![event], destination: destinations.get(at).cloned() }
+        }
+        Fate::Split { start, count } => {
+            let parts = from_splits.get_mut(start..start + count).unwrap_or_default();
+            Row { events: parts.iter_mut().map(std::mem::take).collect(), destination: None }
+        }
+    };
+    batch.into_events().into_iter().zip(fates).map(row).collect()
+}
+
+/// Changes the events and says what becomes of each.
+fn changed(batch: &mut Batch, changes: Vec<Change>, rejection: impl Fn(ByteString) -> Rejection) -> Fates {
     let mut fates = Fates::default();
     for change in changes {
         match change {
@@ -52,9 +87,9 @@ pub(crate) fn apply(
                 });
             }
             Change::SetHeaderOnAll { name, value } => {
-                fates.on_all(&mut batch, |headers| headers.set(name.clone(), value.clone()));
+                fates.on_all(batch, |headers| headers.set(name.clone(), value.clone()));
             }
-            Change::RemoveHeaderOnAll(name) => fates.on_all(&mut batch, |headers| {
+            Change::RemoveHeaderOnAll(name) => fates.on_all(batch, |headers| {
                 headers.remove(&name);
             }),
             Change::Drop(rows) => fates.set(batch.len(), &rows, |_| Fate::Drop),
@@ -78,7 +113,7 @@ pub(crate) fn apply(
             }
         }
     }
-    fates.carry_out(batch)
+    fates
 }
 
 fn set_header(events: &mut [Event], name: &ByteString, rows: &[u32], values: Values) {

@@ -18,7 +18,7 @@ use millrace_core::{Batch, Event};
 
 use crate::bindings::PackedEvents;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{Row, apply, rows};
 pub(crate) use check::check;
 
 /// Events that the splits of one answer may produce.

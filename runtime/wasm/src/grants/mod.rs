@@ -20,7 +20,7 @@ use millrace_config::Span;
 
 pub(crate) use self::{
     origin::{Origin, Scheme, Target, TargetHost},
-    wants::{Missing, Wants},
+    wants::Wants,
 };
 
 /// The grants of one plugin.

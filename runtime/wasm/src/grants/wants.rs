@@ -3,10 +3,13 @@
 //! Imports say which kinds of grants a plugin needs at all; a manifest can say more (`wants { http "https://…" }`).
 //! What is missing is told as lines to paste, what nobody can use as a warning.
 
-use millrace_config::{Diagnostic, Diagnostics, Span};
+use millrace_config::{Diagnostic, Diagnostics, Span, Spanned};
 
 use super::{Grants, Origin};
-use crate::imports::{Names, Need};
+use crate::{
+    imports::{Names, Need},
+    manifest::Want,
+};
 
 /// What a manifest wishes for: names as the operator would write them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +25,31 @@ pub(crate) struct Wants {
     pub(crate) channels: Vec<String>,
 }
 
+impl Wants {
+    /// Adds a wish as a manifest has it: the kind of grant and its names. False: there is no such kind.
+    pub(crate) fn add(&mut self, kind: &str, names: &[String]) -> bool {
+        let list = match kind {
+            "http" => &mut self.http,
+            "secret" => &mut self.secrets,
+            "directory" => &mut self.directories,
+            "env" => &mut self.variables,
+            "socket" => &mut self.sockets,
+            "channel" => &mut self.channels,
+            "clocks" => {
+                self.clocks = true;
+                return true;
+            }
+            "random" => {
+                self.random = true;
+                return true;
+            }
+            _ => return false,
+        };
+        list.extend_from_slice(names);
+        true
+    }
+}
+
 /// A grant that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
@@ -29,6 +57,8 @@ pub(crate) struct Missing {
     pub(crate) what: String,
     /// The line for the `grant` block.
     pub(crate) line: String,
+    /// Whether another place is granted: where a service runs is for the operator to know.
+    pub(crate) has_other_place: bool,
 }
 
 impl Grants {
@@ -36,7 +66,9 @@ impl Grants {
     pub(crate) fn missing(&self, wants: &Wants) -> Vec<Missing> {
         let mut missing = Vec::new();
         let mut miss = |what: String, rest: &str| {
-            missing.push(Missing { line: format!("{what}{rest}"), what });
+            let has_other_place = what.starts_with("http ") && !self.http.is_empty()
+                || what.starts_with("socket ") && !self.sockets.is_empty();
+            missing.push(Missing { line: format!("{what}{rest}"), what, has_other_place });
         };
         for origin in &wants.http {
             // What cannot be read is missing as well: nobody can have granted it.
@@ -80,6 +112,29 @@ impl Grants {
             miss(format!("channel {}", quoted(name)), "");
         }
         missing
+    }
+
+    /// What the manifest of a plugin asks for and does not have: an error, or a warning where it has another place.
+    pub(crate) fn compared(&self, plugin: &Spanned<String>, wanted: &[Want]) -> Diagnostics {
+        let mut wants = Wants::default();
+        for want in wanted {
+            wants.add(&want.kind, &want.values);
+        }
+        let mut found = Diagnostics::default();
+        for Missing { what, line, has_other_place } in self.missing(&wants) {
+            let reason = format!("plugin {} asks for {what}, which is not granted", plugin.value);
+            let told = if has_other_place { Diagnostic::warning } else { Diagnostic::error };
+            found.push(
+                told("plugin::missing-grant", plugin.span, reason)
+                    .label(if has_other_place {
+                        "another place is granted"
+                    } else {
+                        "it will not work without"
+                    })
+                    .help(format!("grant it in the plugin's node: grant {{ {line} }}")),
+            );
+        }
+        found
     }
 
     /// Whether any grant satisfies what an import needs.

@@ -1,7 +1,7 @@
-use millrace_config::{GRANT_OPTIONS, MapEnvironment, check, parse_nodes};
+use millrace_config::{GRANT_OPTIONS, MapEnvironment, Span, Spanned, check, parse_nodes};
 
 use super::{Grants, Missing, Wants};
-use crate::imports::Names;
+use crate::{imports::Names, manifest::Want};
 
 fn grants(text: &str) -> Grants {
     let text = format!("grant {{\n{text}\n}}");
@@ -101,4 +101,53 @@ fn a_grant_without_an_import_for_it_is_a_warning() {
         ]),
         (texts(&["secret", "directory", "env"]), true)
     );
+}
+
+#[test]
+fn wishes_of_a_manifest_become_wants() {
+    let mut found = Wants::default();
+    for (kind, names) in [
+        ("http", &["https://crm.example.com", "https://a.example.org"][..]),
+        ("secret", &["crm-token"]),
+        ("directory", &["/geo"]),
+        ("env", &["REGION"]),
+        ("clocks", &[]),
+        ("random", &[]),
+        ("socket", &["tcp://db.example.com:5432"]),
+        ("channel", &["audit", "say \"x\""]),
+    ] {
+        assert!(found.add(kind, &texts(names)), "{kind}");
+    }
+    assert_eq!(found, wants());
+    assert!(!found.add("files", &[]));
+}
+
+#[test]
+fn what_a_manifest_asks_for_in_vain_is_told_with_the_line_to_paste() {
+    let want = |kind: &str, values: &[&str]| Want { kind: kind.into(), values: texts(values) };
+    let wanted = [want("http", &["https://crm.example.com"]), want("secret", &["t"]), want("clocks", &[])];
+    let told = |grants: &Grants| {
+        let found = grants.compared(&Spanned::new("crm".into(), Span::default()), &wanted);
+        let texts = found
+            .iter()
+            .map(|one| format!("{:?} {} | {}", one.severity, one.reason, one.help.as_deref().unwrap()));
+        texts.collect::<Vec<_>>()
+    };
+    let paste = "grant it in the plugin's node: grant";
+    let secret = format!(
+        "Error plugin crm asks for secret \"t\", which is not granted | {paste} {{ secret \"t\" env=\"T\" origin=\"https://crm.example.com\" }}"
+    );
+    let clocks = format!("Error plugin crm asks for clocks, which is not granted | {paste} {{ clocks }}");
+    let http = |severity: &str| {
+        format!(
+            "{severity} plugin crm asks for http \"https://crm.example.com\", which is not granted | {paste} {{ http \"https://crm.example.com\" }}"
+        )
+    };
+    assert_eq!(told(&Grants::default()), [http("Error"), secret.clone(), clocks.clone()]);
+    // The operator may run the service elsewhere.
+    assert_eq!(told(&grants("http \"https://crm.internal\"")), [http("Warning"), secret, clocks]);
+    let all = grants(
+        "http \"https://*.example.com\"\nsecret \"t\" env=\"T\" origin=\"https://crm.example.com\"\nclocks",
+    );
+    assert_eq!(told(&all), Vec::<String>::new());
 }

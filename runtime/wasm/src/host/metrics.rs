@@ -108,6 +108,11 @@ impl GuestMetrics {
         series.insert(key, made);
     }
 
+    /// A write to the state was refused because the share of the component is used up.
+    pub(crate) fn state_refused(&self) {
+        self.counts.state_refused.inc();
+    }
+
     fn make(&self, declaration: &MetricDeclaration, labels: &[String]) -> Series {
         let mut set: LabelSet = vec![
             ("component".to_owned(), self.component.clone()),

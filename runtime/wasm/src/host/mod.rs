@@ -5,6 +5,7 @@ mod columns;
 mod http;
 mod log;
 mod metrics;
+mod state;
 mod types;
 mod wasi;
 
@@ -23,6 +24,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>, waits: bool) -> was
     types::add_to_linker(linker)?;
     log::add_to_linker(linker)?;
     metrics::add_to_linker(linker)?;
+    state::add_to_linker(linker)?;
     clock::add_to_linker(linker)?;
     if waits {
         http::add_to_linker(linker)?;

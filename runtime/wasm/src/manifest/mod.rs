@@ -17,6 +17,7 @@
 
 mod limits;
 mod read;
+mod wants;
 
 use std::time::Duration;
 

@@ -9,10 +9,11 @@ use millrace_config::{
 use millrace_core::{BuildContext, Interceptor, InterceptorFactory};
 
 use super::engine;
-use crate::factory::ON_FAULT;
+use crate::{factory::ON_FAULT, swap};
 
 /// Options that the host reads itself; the script does not get them.
-pub(crate) const OWN_OPTIONS: &[&str] = &["file", "source", "engine", "limits", "grant", "on-fault"];
+pub(crate) const OWN_OPTIONS: &[&str] =
+    &["file", "source", "engine", "limits", "grant", "on-fault", "swap", "roll-back", "replay"];
 
 /// Time of one call where the operator does not say otherwise: more than a plugin has, because scripts are slower.
 const CALL_TIME: Duration = Duration::from_secs(1);
@@ -37,6 +38,9 @@ const OPTIONS: &[OptionSpec] = &[
         "What the script may do beyond looking at its events: the channels that it may route to",
     ),
     ON_FAULT,
+    swap::SWAP,
+    swap::ROLL_BACK,
+    swap::REPLAY,
     OptionSpec::optional(
         "engine",
         OptionKind::Path,
@@ -69,6 +73,7 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Interceptor>, D
         call_time_max: Some(limits.and_then(|limits| limits.optional_duration("time")).unwrap_or(CALL_TIME)),
         instances_max: integer("instances", 2),
         log_lines_max: integer("log-lines", 100),
+        state_bytes_max: limits.map_or(16 << 20, |limits| limits.size("state")),
         grant: section.node().children_named("grant").next().and_then(|_| section.block("grant")).cloned(),
         node: section.node().clone(),
         script: Some(script),

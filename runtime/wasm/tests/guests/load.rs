@@ -173,6 +173,7 @@ fn the_digest_follows_the_content() {
         call_time_max: Some(std::time::Duration::ZERO),
         instances_max: 1,
         log_lines_max: 0,
+        state_bytes_max: 0,
         grant: None,
         node: millrace_config::parse_nodes("x", "p", &millrace_config::MapEnvironment::default()).0.remove(0),
         script: None,

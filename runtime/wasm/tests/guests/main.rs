@@ -15,5 +15,7 @@ mod script_redact;
 mod script_rig;
 mod servers;
 mod sources;
+mod states;
 mod support;
+mod swaps;
 mod wasi;

@@ -76,7 +76,7 @@ async fn an_event_that_throws_goes_to_the_dead_letters_with_place_and_stack() {
     all[17] = "{}";
     let out = script.intercept(batch(&all)).await.unwrap();
     assert_eq!(out.len(), 49);
-    assert!(out.iter().all(|event| event.headers.get("level").is_some_and(|level| level == "info")));
+    assert!(out.iter().all(|event| event.header("level").is_some_and(|level| &**level == "info")));
     let [dead] = out.diverted() else { panic!("{:?}", out.diverted()) };
     let rejection = rejection(dead);
     assert!(

@@ -70,6 +70,7 @@ fn plugin(setup: &Setup) -> (PluginSpec, Files) {
         call_time_max: Some(setup.call_time_max),
         instances_max: setup.instances_max,
         log_lines_max: 100,
+        state_bytes_max: 16 << 20,
         grant: setup.grant.map(|_| grants),
         node: nodes[0].clone(),
         script: None,

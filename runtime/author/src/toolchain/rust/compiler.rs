@@ -107,7 +107,15 @@ impl Compiler {
         shown: bool,
     ) -> Result<Vec<Module>, BuildError> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
+        // Guests that want the standard library of WASI get the target that has it.
         let wasi = Self { kind: Kind::Rustup, target: WASIP2 };
+        if first.is_wasi && !is_there(&first.workspace, WASIP2) {
+            return Err(BuildError::Missing(vec![Missing {
+                what: format!("rustup's target {WASIP2}"),
+                why: format!("`{}` uses the standard library of WASI", first.name),
+                install: format!("rustup target add {WASIP2}"),
+            }]));
+        }
         let this = if first.is_wasi { &wasi } else { self };
         let mut command = this.cargo(places.hidden);
         if speed == Speed::Soon {

@@ -2,9 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use millrace_core::{Channel, PositionUpdate};
+use millrace_core::{Channel, PipelineChannel, PositionUpdate, StateStore, StateStores};
 use millrace_testkit::{
-    FakeDisk,
+    FakeDisk, TestClock,
     channel_suite::{batch, drain, ok, put, take},
 };
 
@@ -26,10 +26,10 @@ fn options() -> FileOptions {
     }
 }
 
-async fn open(disk: &FakeDisk) -> Option<FileChannel> {
+async fn open(disk: &FakeDisk) -> Option<Arc<FileChannel>> {
     let channel = channel(&options(), Arc::new(disk.clone()));
     channel.open().await.ok()?;
-    Some(channel)
+    Some(Arc::new(channel))
 }
 
 /// What a run knows for sure.
@@ -43,22 +43,40 @@ struct Outcome {
     take_in_doubt: bool,
 }
 
-fn numbered(number: usize) -> millrace_core::Batch {
+/// The state of a component that counts events, as the channel has it.
+fn counting(channel: &Arc<FileChannel>) -> Arc<StateStore> {
+    let store = StateStores::new(Arc::new(TestClock::at(0))).interceptor("web/count", 1 << 20);
+    let channel: Arc<dyn Channel> = Arc::clone(channel) as _;
+    store.load(Some(&PipelineChannel { name: "test".into(), channel }), &[]);
+    store
+}
+
+async fn numbered(number: usize, store: &Arc<StateStore>) -> millrace_core::Batch {
     let bodies = (number * BATCH..(number + 1) * BATCH).map(|event| format!("{event:0250}"));
-    batch(bodies).with_position(PositionUpdate::set("web".into(), "at", number.to_string()))
+    let position = PositionUpdate::set("web".into(), "at", number.to_string());
+    let mut batch = batch(bodies).with_position(position);
+    let mut transaction = store.begin(&mut batch).await;
+    ok(transaction.increment("events", i64::try_from(BATCH).unwrap_or(0)));
+    // Something else goes again, so that the state is more than one number.
+    ok(transaction.set(&format!("batch {number}"), b"here", None));
+    transaction.delete(&format!("batch {}", number.wrapping_sub(3)));
+    transaction.keep_call();
+    transaction.finish(&mut batch);
+    batch
 }
 
 /// Puts batch after batch from `from` on, takes some in between, until the power fails.
-async fn work(channel: &FileChannel, from: usize, close: bool) -> Outcome {
+async fn work(channel: &Arc<FileChannel>, from: usize, close: bool) -> Outcome {
+    let store = counting(channel);
     let mut outcome = Outcome { acknowledged: from, ..Outcome::default() };
     for number in from..BATCHES {
-        if put(channel, numbered(number)).await.is_err() {
+        if put(&**channel, numbered(number, &store).await).await.is_err() {
             return outcome;
         }
         outcome.acknowledged = number + 1;
         if number % 3 == 2 {
             let count = BATCH * 2 + 1;
-            let (open, events) = take(channel, count).await;
+            let (open, events) = take(&**channel, count).await;
             if open.commit().await.is_err() {
                 outcome.take_in_doubt = true;
                 return outcome;
@@ -78,7 +96,8 @@ async fn check(disk: &FakeDisk, outcome: &Outcome, what: &str, repeats: bool) ->
     let stats = channel.stats();
     assert_eq!(stats.damaged, 0, "{what}: {:?}", names(disk));
     let count = usize::try_from(stats.events).unwrap_or(0);
-    let found: Vec<usize> = drain(&channel, count).await.iter().map(|body| ok(body.parse())).collect();
+    let store = counting(&channel);
+    let found: Vec<usize> = drain(&*channel, count).await.iter().map(|body| ok(body.parse())).collect();
     assert_eq!(channel.stats().bytes, 0, "{what}");
     assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "{what}: order or repeats in {found:?}");
     let position = channel.positions("web").unwrap_or_default();
@@ -91,6 +110,9 @@ async fn check(disk: &FakeDisk, outcome: &Outcome, what: &str, repeats: bool) ->
         (outcome.acknowledged..=outcome.acknowledged + 1).contains(&batches),
         "{what}: {batches} {outcome:?}"
     );
+    let counted = ok(store.begin(&mut batch([0])).await.increment("events", 0));
+    assert_eq!(counted, i64::try_from(batches * BATCH).unwrap_or(-1), "{what}: the count of {outcome:?}");
+    assert_eq!(store.size().1, if batches > 0 { 1 + batches.min(3) } else { 0 }, "{what}: {outcome:?}");
     let last = found.last().copied();
     assert!(last.is_none_or(|last| last < batches * BATCH), "{what}: {last:?} of {batches}");
     let pending: Vec<usize> = (outcome.taken..batches * BATCH).collect();
@@ -172,8 +194,9 @@ async fn work_goes_on_after_a_crash_and_the_next_crash_is_no_worse() {
                 ok(text.parse::<usize>()) + 1
             });
             assert!(from >= first.acknowledged);
+            let store = counting(&channel);
             for number in from..BATCHES {
-                ok(put(&channel, numbered(number)).await);
+                ok(put(&*channel, numbered(number, &store).await).await);
             }
             from
         };
@@ -206,7 +229,8 @@ async fn what_a_restart_has_seen_survives_the_power_failure_after_it() {
         let killed = disk.after_kill();
         let Some(channel) = open(&killed).await else { unreachable!("operation {at}: does not open") };
         let mut seen = look(&channel).await;
-        ok(put(&channel, numbered(BATCHES)).await);
+        let store = counting(&channel);
+        ok(put(&*channel, numbered(BATCHES, &store).await).await);
         seen.extend(BATCHES * BATCH..(BATCHES + 1) * BATCH);
         for seed in 0..SEEDS {
             let Some(again) = open(&killed.after_crash(seed)).await else {

@@ -4,4 +4,5 @@ mod crash;
 mod damage;
 mod faults;
 mod options;
+mod states;
 mod suite;

@@ -29,7 +29,7 @@ pub(super) fn around(options: &PluginConfig) -> anyhow::Result<Around> {
         bail!("{}", report(&found, &files));
     }
     let find = |name: &str| nodes.iter().find(|node| node.name.value == name).cloned();
-    Ok(Around { config: find("config"), grant: find("grant"), limits: None, files })
+    Ok(Around { config: find("config"), grant: find("grant"), limits: None, component: None, files })
 }
 
 /// Findings as `millrace check` shows them.

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use millrace_author::{
     Project,
     cases::{self, CaseResult},
-    look, read,
+    look, manifest, read,
 };
 use serde_json::json;
 
@@ -29,10 +29,11 @@ pub(crate) fn test(options: &TestOptions) -> anyhow::Result<Answer> {
     if wanted.is_empty() {
         bail!("no case of {} contains {:?}", cases.display(), options.only.as_deref().unwrap_or_default());
     }
+    let manifest = manifest(&inspection);
     let runtime = super::runtime()?;
     let mut results = Vec::with_capacity(wanted.len());
     for case in wanted {
-        let result = runtime.block_on(cases::run(&plugin, inspection.role, case))?;
+        let result = runtime.block_on(cases::run(&plugin, inspection.role, manifest.as_ref(), case))?;
         if options.format == OutputFormat::Text {
             print!("{}", shown(&result));
         }

@@ -1,0 +1,7 @@
+module go-access-log
+
+go 1.24
+
+require millrace/plugin v0.0.0
+
+replace millrace/plugin => ../../../guest-sdk/go
