@@ -31,6 +31,7 @@ mod factory;
 mod fault;
 mod generation;
 mod grants;
+mod held;
 mod host;
 mod http;
 mod imports;

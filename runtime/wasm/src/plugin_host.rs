@@ -32,7 +32,7 @@ use crate::{
     instance::{Instance, StartError, Template, at_once},
     interceptor::WasmInterceptor,
     manifest::with_limits,
-    metrics::PluginFamilies,
+    metrics::{PluginFamilies, PluginMetrics},
     minisig,
     origin::Origin,
     refusals::Refusals,
@@ -192,14 +192,7 @@ impl WasmHost {
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
             state: keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),
-            log: Arc::new(LogSource {
-                plugin: plugin.name.value.clone(),
-                component: cx.component.to_string(),
-                generation: cx.generation,
-                lines_max: plugin.log_lines_max,
-                metrics: metrics.clone(),
-                window: Mutex::default(),
-            }),
+            log: Arc::new(log_source(plugin, cx, &metrics)),
             guest_metrics: GuestMetrics::new(
                 &cx.component,
                 families.guests.clone(),
@@ -251,6 +244,17 @@ impl WasmHost {
                 }
             }
         })
+    }
+}
+
+fn log_source(plugin: &PluginSpec, cx: &BuildContext, metrics: &PluginMetrics) -> LogSource {
+    LogSource {
+        plugin: plugin.name.value.clone(),
+        component: cx.component.to_string(),
+        generation: cx.generation,
+        lines_max: plugin.log_lines_max,
+        metrics: metrics.clone(),
+        window: Mutex::default(),
     }
 }
 

@@ -62,33 +62,6 @@ pub(super) fn mistakes(root: &Value, error: &ValidationError<'_>) -> Vec<Mistake
             let help = Some(format!("the only possible value is {}", shown(expected_value)));
             mistake(INVALID, format!("`{name}` cannot be {value}"), "another value is expected", help)
         }
-        ValidationErrorKind::Minimum { limit } => {
-            mistake(INVALID, format!("`{name}` is {value}, at least {limit} is allowed"), "too small", None)
-        }
-        ValidationErrorKind::ExclusiveMinimum { limit } => {
-            mistake(INVALID, format!("`{name}` is {value}, it must be more than {limit}"), "too small", None)
-        }
-        ValidationErrorKind::Maximum { limit } => {
-            mistake(INVALID, format!("`{name}` is {value}, at most {limit} is allowed"), "too large", None)
-        }
-        ValidationErrorKind::ExclusiveMaximum { limit } => {
-            mistake(INVALID, format!("`{name}` is {value}, it must be less than {limit}"), "too large", None)
-        }
-        ValidationErrorKind::MinLength { limit } => mistake(
-            INVALID,
-            format!("`{name}` has fewer than {limit} characters: {value}"),
-            "too short",
-            None,
-        ),
-        ValidationErrorKind::MaxLength { limit } => {
-            mistake(INVALID, format!("`{name}` has more than {limit} characters: {value}"), "too long", None)
-        }
-        ValidationErrorKind::MinItems { limit } => {
-            mistake(INVALID, format!("`{name}` has fewer than {limit} values"), "too few", None)
-        }
-        ValidationErrorKind::MaxItems { limit } => {
-            mistake(INVALID, format!("`{name}` has more than {limit} values"), "too many", None)
-        }
         ValidationErrorKind::Pattern { pattern } => {
             let pattern = cut(pattern);
             let help = Some(format!("it must match the pattern {pattern}"));
@@ -99,13 +72,40 @@ pub(super) fn mistakes(root: &Value, error: &ValidationError<'_>) -> Vec<Mistake
                 help,
             )
         }
-        _ => {
+        kind => {
+            if let Some((reason, label)) = beyond(kind, &name, &value) {
+                return vec![mistake(INVALID, reason, label, None)];
+            }
             let name = if name.is_empty() { "the options".to_owned() } else { format!("`{name}`") };
             let reason = format!("{name} do not fit: {}", cut(&error.to_string()));
             mistake(INVALID, reason.replacen("` do not", "` does not", 1), "does not fit", None)
         }
     };
     vec![one]
+}
+
+/// A number, text or list that is too small or too large; None: it is something else.
+fn beyond(kind: &ValidationErrorKind, name: &str, value: &str) -> Option<(String, &'static str)> {
+    use ValidationErrorKind as Kind;
+    Some(match kind {
+        Kind::Minimum { limit } => (format!("`{name}` is {value}, at least {limit} is allowed"), "too small"),
+        Kind::ExclusiveMinimum { limit } => {
+            (format!("`{name}` is {value}, it must be more than {limit}"), "too small")
+        }
+        Kind::Maximum { limit } => (format!("`{name}` is {value}, at most {limit} is allowed"), "too large"),
+        Kind::ExclusiveMaximum { limit } => {
+            (format!("`{name}` is {value}, it must be less than {limit}"), "too large")
+        }
+        Kind::MinLength { limit } => {
+            (format!("`{name}` has fewer than {limit} characters: {value}"), "too short")
+        }
+        Kind::MaxLength { limit } => {
+            (format!("`{name}` has more than {limit} characters: {value}"), "too long")
+        }
+        Kind::MinItems { limit } => (format!("`{name}` has fewer than {limit} values"), "too few"),
+        Kind::MaxItems { limit } => (format!("`{name}` has more than {limit} values"), "too many"),
+        _ => return None,
+    })
 }
 
 fn unknown(pointer: &str, name: &str) -> Mistake {

@@ -7,6 +7,7 @@ mod answers;
 mod capabilities;
 mod codecs;
 mod faults;
+mod hostile;
 mod limits;
 mod load;
 mod script_api;
