@@ -43,7 +43,10 @@ fn what_a_script_lacks_is_told() {
             "waits for a promise that nothing will ever settle",
         ),
         ("throw 5; export function event() {}", "threw 5"),
-        ("export function configure() { return 5 } export function event() {}", "configure returned a number"),
+        (
+            "export function configure() { return 5 } export function event() {}",
+            "configure returned a number",
+        ),
     ];
     for (text, expected) in cases {
         let told = rig.wrong_js(text, "");
