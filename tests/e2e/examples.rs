@@ -42,7 +42,10 @@ fn every_example_with_an_expectation_meets_it() {
         run(&folder);
         ran.push(folder.file_name().unwrap().to_string_lossy().into_owned());
     }
-    assert_eq!(ran, ["access-log", "dedup", "drop-rule", "redact", "route-level"]);
+    assert_eq!(
+        ran,
+        ["access-log", "dedup", "drop-rule", "go-access-log", "python-anomaly", "redact", "route-level"]
+    );
 }
 
 fn run(example: &Path) {

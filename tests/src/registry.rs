@@ -36,20 +36,22 @@ impl Registry {
     /// # Panics
     /// It cannot be installed or does not start.
     pub fn start() -> Self {
-        let port = free_port();
-        let address = format!("127.0.0.1:{port}");
         let child = Command::new(crane())
-            .args(["registry", "serve", "--address", &address])
+            .args(["registry", "serve", "--address", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
         let Ok(mut child) = child else { unreachable!("crane can be run") };
         let Some(log) = child.stderr.take() else { unreachable!("standard error is a pipe") };
+        // 2026/11/23 17:49:42 serving on port 45871
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let port =
+            lines.find_map(|line| line.rsplit_once("on port ").map(|(_, port)| port.trim().to_owned()));
+        let Some(port) = port else { unreachable!("the registry says where it listens") };
         // Whoever stops reading would block it.
-        std::thread::spawn(move || BufReader::new(log).lines().for_each(drop));
-        crate::eventually("the registry listens", || std::net::TcpStream::connect(&address).is_ok());
-        Self { child, address }
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: format!("127.0.0.1:{port}") }
     }
 
     /// Its host and port.
@@ -64,13 +66,4 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The registry does not tell which port it got, so one is found for it.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0");
-    let Ok(Ok(address)) = listener.map(|listener| listener.local_addr()) else {
-        unreachable!("loopback has ports")
-    };
-    address.port()
 }

@@ -21,20 +21,20 @@ pub enum BuildError {
         output: String,
     },
     /// A tool did not run at all.
-    #[error("{command} could not be run: {source}")]
+    #[error("{command} could not be run: {cause}")]
     NotRun {
         /// What was to be run.
         command: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file or folder could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     File {
         /// Which one.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The folder holds no plugin that can be built, for this reason.
     #[error("{0}")]
@@ -48,7 +48,7 @@ impl BuildError {
     /// Turns an error of the system into one that names the path.
     pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |cause| Self::File { path, cause }
     }
 }
 

@@ -73,7 +73,9 @@ pub fn world(inspection: &Inspection) -> Option<(&'static str, Vec<&'static str>
             let beyond: Vec<&'static str> =
                 has.iter().copied().filter(|name| !world.contains(name)).collect();
             let unused = world.iter().filter(|name| !has.contains(name)).count();
-            (beyond.len() * 10 + unused, *name, beyond)
+            // The network weighs most: it is what an operator has to think about.
+            let weight: usize = beyond.iter().map(|name| if *name == "http" { 20 } else { 10 }).sum();
+            (weight + unused, *name, beyond)
         })
         .min_by_key(|(distance, _, _)| *distance)
         .map(|(_, name, beyond)| (name, beyond))
@@ -192,6 +194,8 @@ fn facts(inspection: &Inspection) -> Vec<(&'static str, String)> {
 }
 
 fn option_facts(options: &[ExplainedOption], outer: &str, facts: &mut Vec<(&'static str, String)>) {
+    let mut options: Vec<&ExplainedOption> = options.iter().collect();
+    options.sort_by(|one, other| one.name.cmp(&other.name));
     for option in options {
         let name = format!("{outer}{}", option.name);
         facts.push(("config", format!("{name}: {}", option.facts)));
@@ -278,8 +282,8 @@ mod tests {
             [
                 "imports + millrace:plugin/http@0.1.0",
                 "config - mask: text",
-                "config + mask: whole number",
                 "config + keep: whole number, default 4",
+                "config + mask: whole number",
             ]
         );
         assert!(!super::difference(&new, &old).asks_for_more());

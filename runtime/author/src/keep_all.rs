@@ -122,6 +122,6 @@ mod tests {
         let component = super::component().unwrap();
         let inspection = crate::look(&component).unwrap();
         assert_eq!((inspection.role, inspection.problem), (Some("interceptor"), None));
-        assert!(component.len() < 4096, "{}", component.len());
+        assert!(component.len() < 8192, "{}", component.len());
     }
 }

@@ -84,9 +84,15 @@ impl Rig {
         self.folder.path()
     }
 
-    /// A second host that shares the native code of this one.
-    pub fn again(&self) -> WasmHost {
-        WasmHost::new(self.folder.path().join("plugins"))
+    /// A second host, with metrics of its own, that shares the native code of this one.
+    ///
+    /// # Errors
+    /// There is no folder for temporary files.
+    pub fn beside(&self) -> Result<Self, BuildError> {
+        let folder = tempfile::tempdir().map_err(BuildError::at("the folder for temporary files"))?;
+        let host = WasmHost::new(self.folder.path().join("plugins"));
+        let host = host.with_environment(Arc::new(SystemEnvironment::new(|name| std::env::var(name).ok())));
+        Ok(Self { host: Arc::new(host), metrics: Metrics::default(), folder })
     }
 
     /// The counters of the plugin and of its host.

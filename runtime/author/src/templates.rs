@@ -97,7 +97,7 @@ fn no_template(language: &str, kind: &str) -> String {
         let near = millrace_config::closest(language, languages.iter().copied());
         let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         return format!(
-            "there is no template for `{language}`{near} There are templates for {}",
+            "there is no template for `{language}`{near}; there are templates for {}",
             languages.join(", ")
         );
     }
@@ -121,7 +121,7 @@ fn write_all(language: &str, kind: &str, name: &str, folder: &Path) -> Result<()
                     &adapted(content, |text| project_text(text, name)),
                 )?;
             }
-        } else if let Some(inside) = path.strip_prefix(&sdk) {
+        } else if let Some(inside) = path.strip_prefix(&sdk).filter(|inside| *inside != "Cargo.lock") {
             let is_manifest = inside == "Cargo.toml";
             write(&folder.join("sdk").join(inside), &adapted(content, |text| sdk_text(text, is_manifest)))?;
         } else if path.starts_with("wit/") {

@@ -28,7 +28,7 @@ fn test_sdk() -> Result<()> {
         command.env("CARGO_TARGET_DIR", guests::root().join("target/guest-tests"));
         run(command)?;
     }
-    Ok(())
+    guests::other_native_tests()?.into_iter().try_for_each(run)
 }
 
 /// Everything a change must pass.

@@ -14,6 +14,7 @@ import (
 const (
 	shortest = 13
 	longest  = 19
+	side     = shortest / 2
 )
 
 // Config has the options, as they stand in the configuration of the agent.
@@ -61,9 +62,10 @@ func (p *MyPlugin) Intercept(batch *plugin.Batch, edits *plugin.Edits) error {
 // Masks the runs in a body, in place, and says how many there were.
 func (p *MyPlugin) redact(body []byte) int {
 	runs := 0
-	// A run of 13 digits has one at every 13th place, so it is enough to look there.
+	// A run of 13 digits has one at every 13th place, and another six places before or behind it: only there is it
+	// worth to look more closely.
 	for at := shortest - 1; at < len(body); at += shortest {
-		if !isDigit(body[at]) {
+		if !isDigit(body[at]) || !isDigit(body[at-side]) && (at+side >= len(body) || !isDigit(body[at+side])) {
 			continue
 		}
 		start, end := at, at+1

@@ -198,7 +198,8 @@ impl Reader {
                 "the case expects nothing: it needs `in`, `poll`, `end` or `issue`".into(),
             );
         }
-        if !case.issues.is_empty() && !(case.calls.is_empty() && case.polls.is_empty()) {
+        let does_something = !case.calls.is_empty() || !case.polls.is_empty();
+        if !case.issues.is_empty() && does_something {
             self.wrong(
                 node.name.span,
                 "a plugin that finds `issue`s does not start: nothing else can be expected".into(),
@@ -286,7 +287,8 @@ fn outcome(node: &Node, batch: &[CaseEvent], outcome: &mut Outcome) -> Result<()
             let row = number(node, "row")?;
             let kind = label()?;
             let reason = node.arguments.get(1).map(text).transpose()?;
-            if !(kind == "reject" && reason.is_some() || kind == "retry" && reason.is_none()) {
+            let is_known = matches!((kind.as_str(), &reason), ("reject", Some(_)) | ("retry", None));
+            if !is_known {
                 let help = "write `refused row=1 \"reject\" \"reason\"` or `refused row=1 \"retry\"`";
                 return Err((node.span, help.into()));
             }

@@ -96,7 +96,7 @@ impl BuildContext<'_> {
 pub fn run(command: &mut Command) -> Result<String, BuildError> {
     let shown = shown(command);
     let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|source| BuildError::NotRun { command: shown.clone(), source })?;
+    let output = output.map_err(|cause| BuildError::NotRun { command: shown.clone(), cause })?;
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(written);

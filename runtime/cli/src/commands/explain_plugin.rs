@@ -42,7 +42,8 @@ pub(super) fn by_file(path: &Path) -> anyhow::Result<Answer> {
         .filter(|option| option.facts.contains("required"))
         .map(|option| format!("    {} …\n", option.name))
         .collect();
-    let example = format!("wasm \"{}\" {{\n{lines}}}", manifest.name);
+    let block = if lines.is_empty() { String::new() } else { format!(" {{\n{lines}}}") };
+    let example = format!("wasm \"{}\"{block}", manifest.name);
     print!(
         "{}",
         explain_options(&manifest.name, &summary, &options, Some(&example), place::colour(), place::width())

@@ -8,9 +8,7 @@ use millrace_author::toolchain::rust::{Guest, in_crate};
 /// Finds every guest of the repository.
 pub(super) fn find(root: &Path) -> Result<Vec<Guest>> {
     let mut folders = vec![root.join("tests/guests")];
-    for example in folders_in(&root.join("examples"))? {
-        folders.extend(folders_in(&example)?.into_iter().filter(|folder| is_plugin(folder)));
-    }
+    folders.extend(plugin_folders(root)?);
     // All templates have the same name, which a new plugin replaces: one of them stands for the others here.
     folders.push(root.join("guest-sdk/rust/template/interceptor"));
     folders.push(root.join("guest-sdk/javascript/engine"));
@@ -24,6 +22,15 @@ pub(super) fn find(root: &Path) -> Result<Vec<Guest>> {
         bail!("two guests are called `{}`: {a} and {b}", pair[0].name);
     }
     Ok(guests)
+}
+
+/// The folders of plugins of the examples, in any language.
+pub(super) fn plugin_folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for example in folders_in(&root.join("examples"))? {
+        folders.extend(folders_in(&example)?.into_iter().filter(|folder| is_plugin(folder)));
+    }
+    Ok(folders)
 }
 
 fn is_plugin(folder: &Path) -> bool {

@@ -9,6 +9,7 @@
 
 mod find;
 mod install;
+mod others;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,21 +36,37 @@ pub struct BuiltGuest {
 
 /// Builds all guests, or those whose name is in `filter`.
 pub fn build(filter: &[String]) -> Result<Vec<BuiltGuest>> {
-    let guests = find::find(&root())?;
-    for name in filter {
-        if !guests.iter().any(|guest| guest.name == *name) {
-            let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
-            bail!("no guest is called `{name}`; there are: {}", known.join(", "));
-        }
+    let start = Instant::now();
+    let root = root();
+    let guests = find::find(&root)?;
+    let projects = others::projects(&root)?;
+    let known: Vec<&str> = guests
+        .iter()
+        .map(|guest| guest.name.as_str())
+        .chain(projects.iter().map(|project| project.name.as_str()))
+        .collect();
+    if let Some(name) = filter.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("no guest is called `{name}`; there are: {}", known.join(", "));
     }
-    let is_wanted = |guest: &Guest| filter.is_empty() || filter.contains(&guest.name);
-    build_guests(guests.into_iter().filter(is_wanted).collect(), Speed::Fast)
+    let is_wanted = |name: &String| filter.is_empty() || filter.contains(name);
+    let mut built = Vec::new();
+    let wanted: Vec<_> = guests.into_iter().filter(|guest| is_wanted(&guest.name)).collect();
+    if !wanted.is_empty() {
+        built = build_guests(wanted, Speed::Fast)?;
+    }
+    for project in projects.iter().filter(|project| is_wanted(&project.name)) {
+        built.push(others::build(&root, project)?);
+    }
+    report(&built, start);
+    Ok(built)
 }
 
 /// Builds the one guest whose crate is in `dir`, soon rather than fast: for somebody who is editing it.
 pub fn build_one(dir: &Path) -> Result<BuiltGuest> {
     let guests = in_crate(dir)?;
+    let start = Instant::now();
     let built = build_guests(guests, Speed::Soon)?;
+    report(&built, start);
     built.into_iter().next().with_context(|| format!("{} holds no plugin", dir.display()))
 }
 
@@ -67,6 +84,11 @@ pub fn native_manifests() -> Result<Vec<PathBuf>> {
     Ok(manifests)
 }
 
+/// The native tests of SDKs and examples in other languages than Rust.
+pub fn other_native_tests() -> Result<Vec<std::process::Command>> {
+    others::native_tests(&root())
+}
+
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -74,7 +96,6 @@ pub fn root() -> PathBuf {
 }
 
 fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
-    let start = Instant::now();
     let root = root();
     let compiler = install::compiler(&root)?;
     eprintln!("guests: {} to build with {}", guests.len(), compiler.describe());
@@ -92,7 +113,6 @@ fn build_guests(guests: Vec<Guest>, speed: Speed) -> Result<Vec<BuiltGuest>> {
             built.push(finish(&root, &module)?);
         }
     }
-    report(&built, start);
     Ok(built)
 }
 

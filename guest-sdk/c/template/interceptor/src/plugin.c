@@ -4,7 +4,7 @@
 #include <millrace.h>
 
 /* How long a run of digits is that is masked. Longer and shorter ones stay. */
-enum { SHORTEST = 13, LONGEST = 19 };
+enum { SHORTEST = 13, LONGEST = 19, SIDE = SHORTEST / 2 };
 
 /* The options: what takes the place of a digit, and how many digits at the end of each run stay. */
 static uint8_t mask;
@@ -27,9 +27,11 @@ static bool is_digit(uint8_t byte) { return (uint8_t)(byte - '0') <= 9; }
 static size_t redact(uint8_t *body, size_t size)
 {
     size_t runs = 0;
-    /* A run of 13 digits has one at every 13th place, so it is enough to look there. */
+    /* A run of 13 digits has one at every 13th place, and another six places before or behind it: only there is it
+     * worth to look more closely. */
     for (size_t at = SHORTEST - 1; at < size; at += SHORTEST) {
-        if (!is_digit(body[at])) {
+        bool may_be = is_digit(body[at]) && (is_digit(body[at - SIDE]) || (at + SIDE < size && is_digit(body[at + SIDE])));
+        if (!may_be) {
             continue;
         }
         size_t start = at, end = at + 1;

@@ -15,7 +15,7 @@ use crate::{error::BuildError, templates};
 /// What answers for WASI preview 1.
 const WASI: &str = include_str!("wasi.wat");
 /// The world of that: it writes log lines.
-const WASI_WORLD: &str = "package built:plugin;\nworld plugin {\n    import millrace:plugin/log@0.1.0;\n}\n";
+const WASI_WORLD: &str = "package built:wasi;\nworld plugin {\n    import millrace:plugin/log@0.1.0;\n}\n";
 
 /// Makes a component of a core module.
 ///
@@ -32,6 +32,8 @@ pub(super) fn component(mut module: Vec<u8>) -> Result<Vec<u8>, BuildError> {
             .validate(true)
             .module(&module)?
             .adapter("wasi_snapshot_preview1", &wasi)?
+            // The Go runtime cannot be asked for memory before it has started.
+            .realloc_via_memory_grow(true)
             .encode()
     };
     encode().map_err(|error| BuildError::Component(format!("{error:#}")))

@@ -69,6 +69,10 @@
   (func $print (param $level i32) (param $at i32) (param $length i32)
     (local $byte i32)
     (if (i32.eqz (global.get $room)) (then
+      ;; The end of a line is no part of it, and a piece that is nothing else is none.
+      (if (local.get $length) (then
+        (if (i32.eq (i32.const 10) (i32.load8_u (i32.sub (i32.add (local.get $at) (local.get $length)) (i32.const 1))))
+          (then (local.set $length (i32.sub (local.get $length) (i32.const 1)))))))
       (if (local.get $length) (then
         (call $emit (local.get $level) (local.get $at) (local.get $length) (i32.const 4) (i32.const 0))))
       (return)))

@@ -138,8 +138,7 @@ impl Compiler {
         }
         let names = group.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>().join(", ");
         let what = format!("cargo build of {names}");
-        let output =
-            command.output().map_err(|source| BuildError::NotRun { command: what.clone(), source })?;
+        let output = command.output().map_err(|cause| BuildError::NotRun { command: what.clone(), cause })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(BuildError::Failed {

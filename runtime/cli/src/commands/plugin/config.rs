@@ -1,7 +1,7 @@
 //! The options of a plugin from the command line or from a file.
 
 use anyhow::{Context, bail};
-use millrace_author::rig::Around;
+use millrace_author::rig::{Around, NAME};
 use millrace_config::{Files, MapEnvironment, Report, parse_nodes};
 
 use crate::{place, plugin_args::PluginConfig};
@@ -34,7 +34,9 @@ pub(super) fn around(options: &PluginConfig) -> anyhow::Result<Around> {
 
 /// Findings as `millrace check` shows them.
 pub(super) fn report(found: &millrace_config::Diagnostics, files: &Files) -> String {
-    Report::new(found, files).render_text(place::colour_errors(), place::width())
+    // There is one plugin: its name would say nothing.
+    let text = Report::new(found, files).render_text(place::colour_errors(), place::width());
+    text.replace(&format!("plugin {NAME}: "), "")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user names the file")]
