@@ -89,6 +89,38 @@ fn a_changed_script_is_live_within_two_seconds_and_a_broken_one_is_refused() {
     assert_eq!(lines_of(&folder.join("out")), ["{version=1} one", "{version=1} two"]);
 }
 
+/// Counts in its state.
+fn counting(version: u64) -> String {
+    format!(
+        "import state from \"millrace:state\";\nexport function event(e) {{\n    e.headers.version = {version};\n    \
+         e.headers.n = state.increment(\"n\");\n}}\n"
+    )
+}
+
+#[test]
+fn what_a_script_counts_goes_on_when_it_changes() {
+    let folder = temporary_folder();
+    let folder = folder.path();
+    let mut agent = start(folder);
+    let mut stream = TcpStream::connect(agent.address("in")).unwrap();
+    for version in 1..=3_u64 {
+        next_generation(&agent, || write(folder, &counting(version)));
+        stream.write_all(b"a\nb\n").unwrap();
+        eventually("both are delivered", || agent.metric("sink_events_delivered", "out") == 2 * version);
+    }
+    drop(stream);
+    agent.signal("TERM");
+    assert!(agent.wait().success(), "{}", agent.log());
+    let lines = lines_of(&folder.join("out"));
+    let expected: Vec<String> = (0..6_u64)
+        .map(|at| {
+            let body = if at % 2 == 0 { "a" } else { "b" };
+            format!("{{version={}, n={}}} {body}", at / 2 + 1, at + 1)
+        })
+        .collect();
+    assert_eq!(lines, expected);
+}
+
 #[test]
 fn a_script_that_changes_under_load_loses_repeats_and_reorders_nothing() {
     let folder = temporary_folder();
