@@ -44,18 +44,35 @@ fn every_example_with_an_expectation_meets_it() {
     }
     assert_eq!(
         ran,
-        ["access-log", "dedup", "drop-rule", "go-access-log", "python-anomaly", "redact", "route-level"]
+        [
+            "access-log",
+            "dedup",
+            "drop-rule",
+            "go-access-log",
+            "python-anomaly",
+            "redact",
+            "route-level",
+            "script-tag"
+        ]
     );
 }
 
 fn run(example: &Path) {
     let folder = temporary_folder();
     let config = fs::read_to_string(example.join("agent.kdl")).unwrap();
+    let scripts: Vec<PathBuf> = fs::read_dir(example)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "js"))
+        .collect();
     assert!(
-        config.contains("\"../../target/guests/"),
+        config.contains("\"../../target/guests/") || !scripts.is_empty(),
         "{}: plugins are found from the example",
         example.display()
     );
+    for script in scripts {
+        fs::copy(&script, folder.path().join(script.file_name().unwrap())).unwrap();
+    }
     let here =
         |text: &str| text.replace("../../target/guests", &root().join("target/guests").display().to_string());
     fs::create_dir(folder.path().join("input")).unwrap();

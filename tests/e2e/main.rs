@@ -13,6 +13,7 @@ mod misbehaving;
 mod plugin_author;
 mod plugin_delivery;
 mod reload_under_load;
+mod script;
 mod shutdown;
 mod state;
 mod swap;

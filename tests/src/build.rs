@@ -40,11 +40,23 @@ pub fn binary() -> &'static Path {
 pub fn guest(name: &str) -> PathBuf {
     static GUESTS: OnceLock<()> = OnceLock::new();
     GUESTS.get_or_init(|| {
-        cargo(&["run", "--quiet", "--release", "--package", "millrace-xtask", "--", "guests"])
+        cargo(&["run", "--quiet", "--release", "--package", "millrace-xtask", "--", "guests"]);
+        engine_beside_binary();
     });
     let path = root().join("target/guests").join(format!("{name}.wasm"));
     assert!(path.exists(), "there is no guest {name}");
     path
+}
+
+/// The agent looks for the script engine in the target folder that it was built in; guests land in that of the root.
+fn engine_beside_binary() {
+    let engine = root().join("target/guests/script-engine.wasm");
+    let place = target().join("guests/script-engine.wasm");
+    if std::fs::canonicalize(&engine).ok() != std::fs::canonicalize(&place).ok() {
+        let copied =
+            std::fs::create_dir_all(target().join("guests")).and_then(|()| std::fs::copy(&engine, &place));
+        assert!(copied.is_ok(), "the script engine cannot be put into {}", place.display());
+    }
 }
 
 /// A folder that goes away with the test.

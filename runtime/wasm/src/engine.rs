@@ -28,8 +28,9 @@ const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// Frames of a guest's stack in a dead letter.
 const BACKTRACE_FRAMES_MAX: usize = 16;
 
-/// Native stack that a guest may use.
-const STACK_BYTES_MAX: usize = 512 << 10;
+/// Native stack that a guest may use: half of what threads and fibers have. Less, and the script engine, which counts
+/// only the stack in its memory, would run out of this one first.
+const STACK_BYTES_MAX: usize = 1 << 20;
 
 /// An engine with its clock.
 pub(crate) struct PluginEngine {

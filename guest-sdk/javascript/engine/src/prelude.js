@@ -40,14 +40,13 @@
         return null;
     }
 
-    // One event, for scripts that export `event`. Nothing is read before it is asked for.
+    // One event, for scripts that export `event`. Nothing is read before it is asked for, and an event that nobody
+    // looks at costs two fields.
 
     class Event {
         #row;
-        #body;
-        #isBodyNew = false;
-        #headers;
-        #before;
+        // { body, isBodyNew, headers, before } once something is kept.
+        #own = null;
 
         constructor(row) {
             this.#row = row;
@@ -58,16 +57,19 @@
         }
 
         get body() {
-            return (this.#body ??= batch.body(this.#row));
+            const own = (this.#own ??= {});
+            return (own.body ??= batch.body(this.#row));
         }
 
         set body(value) {
-            this.#body = typeof value === "string" ? native.encode(value) : value;
-            this.#isBodyNew = true;
+            const own = (this.#own ??= {});
+            own.body = typeof value === "string" ? native.encode(value) : value;
+            own.isBodyNew = true;
         }
 
         get text() {
-            return this.#isBodyNew ? native.decode(this.#body) : batch.text(this.#row);
+            const own = this.#own;
+            return own?.isBodyNew ? native.decode(own.body) : batch.text(this.#row);
         }
 
         set text(value) {
@@ -75,34 +77,38 @@
         }
 
         get headers() {
-            if (this.#headers === undefined) {
-                this.#before = batch.headers(this.#row);
-                this.#headers = Object.assign(Object.create(null), this.#before);
+            const own = (this.#own ??= {});
+            if (own.headers === undefined) {
+                own.before = batch.headers(this.#row);
+                own.headers = Object.assign(Object.create(null), own.before);
             }
-            return this.#headers;
+            return own.headers;
         }
 
         set headers(value) {
-            this.headers;
-            this.#headers = value;
+            const own = (this.#own ??= {});
+            own.before ??= batch.headers(this.#row);
+            own.headers = value;
         }
 
         header(name) {
-            return this.#headers === undefined ? batch.header(this.#row, name) : (this.#headers[name] ?? null);
+            const headers = this.#own?.headers;
+            return headers === undefined ? batch.header(this.#row, name) : (headers[name] ?? null);
         }
 
         static settle(event, answer) {
-            const row = event.#row;
-            if (answer === false) {
-                edits.drop(row);
-            } else if (answer === undefined || answer === true || answer === event) {
-                if (event.#isBodyNew) edits.setBody(row, event.#body);
-                if (event.#headers !== undefined) settleHeaders(row, event.#before, event.#headers);
+            if (answer === undefined || answer === true || answer === event) {
+                const own = event.#own;
+                if (own === null) return;
+                if (own.isBodyNew) edits.setBody(event.#row, own.body);
+                if (own.headers !== undefined) settleHeaders(event.#row, own.before, own.headers);
+            } else if (answer === false) {
+                edits.drop(event.#row);
             } else if (typeof answer === "object" && answer !== null) {
                 if (typeof answer.then === "function") throw new TypeError("event(e) must not be async");
-                edits.split(row, Array.isArray(answer) ? answer : [answer]);
+                edits.split(event.#row, Array.isArray(answer) ? answer : [answer]);
             } else {
-                throw new TypeError(`event(e) returned ${answer === null ? "null" : typeof answer}; ` +
+                throw new TypeError(`event(e) returned ${answer === null ? "null" : `a ${typeof answer}`}; ` +
                     "expected true, false, an event or an array of events");
             }
         }

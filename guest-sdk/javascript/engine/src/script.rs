@@ -13,8 +13,8 @@ use crate::thrown::{Text, Thrown};
 use crate::{api, call};
 
 /// How deep scripts may call, in bytes of stack. The rest of the stack is for what the engine calls between two looks;
-/// with a quarter of a MiB, deep recursion was seen to trap instead of throwing.
-const STACK_BYTES_MAX: usize = 32 << 10;
+/// with a quarter of a MiB, deep recursion traps instead of throwing.
+const STACK_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of the instance's memory that are not for the script: the engine itself.
 const OWN_BYTES: u64 = 2 << 20;

@@ -71,7 +71,7 @@ async fn wrong_arguments_are_exceptions_that_say_what_was_expected() {
         ("batch.body(-1)", "TypeError: a row is a whole number from 0, not -1"),
         ("batch.body(0.5)", "TypeError: a row is a whole number from 0, not 0.5"),
         ("batch.text('0')", "TypeError: a row is a whole number from 0, not a string"),
-        ("batch.body(0)[0] = 1", "TypeError"),
+        ("batch.body(0)[0] = 1; throw new Error(batch.text(0))", "Error: größe 7"),
         ("batch.header(0)", "TypeError"),
         ("edits.drop([0, 9])", "RangeError: there is no row 9 in a batch of 3"),
         ("edits.setBody(0, 5)", "TypeError: a body is a string or a Uint8Array, not a number"),

@@ -55,6 +55,18 @@ fn what_a_script_lacks_is_told() {
 }
 
 #[test]
+fn state_is_there_for_scripts_that_import_it_by_name_and_not_before_the_first_call() {
+    let rig = Rig::for_scripts();
+    let early = "import state from \"millrace:state\";\nstate.get(\"x\");\nexport function event() {}";
+    let told = rig.wrong_js(early, "");
+    assert!(told.contains("state: the state is not there during `configure`"), "{told}");
+    assert!(told.contains("--> scripts/x.js:2:"), "{told}");
+    let hidden = "import state from \"mill\\u0072ace:state\";\nexport function event() {}";
+    let told = rig.wrong_js(hidden, "");
+    assert!(told.contains("\"millrace:state\" is imported by its plain name only"), "{told}");
+}
+
+#[test]
 fn a_script_needs_exactly_one_text() {
     let rig = Rig::for_scripts();
     let told = rig.script_in("", "file \"scripts/missing.js\"").err().unwrap();

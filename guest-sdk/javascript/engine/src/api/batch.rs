@@ -158,8 +158,8 @@ fn runs<'js>(cx: Ctx<'js>, class: Arg<'js>, min: Arg<'js>, max: Arg<'js>) -> Res
     let found = call::with(&cx, |call| {
         let mut found = Vec::new();
         for (number, body) in call.bodies(&cx)?.packed.rows() {
-            for (start, end) in runs_in(body, &class) {
-                if (min as usize..=max as usize).contains(&(end - start)) {
+            for (start, end) in runs_in(body, &class, min as usize) {
+                if end - start <= max as usize {
                     found.extend([number, start as u32, end as u32]);
                 }
             }
@@ -187,14 +187,30 @@ fn class_of(text: &[u8]) -> Option<[bool; 256]> {
     (!text.is_empty()).then_some(class)
 }
 
-/// Every longest run of bytes of the class.
-fn runs_in<'a>(body: &'a [u8], class: &'a [bool; 256]) -> impl Iterator<Item = (usize, usize)> + 'a {
+/// Every longest run of at least `min` bytes of the class. A run that long holds every `min`th place of where it
+/// stands, so what lies between two such places that are not of the class is never looked at.
+fn runs_in<'a>(
+    body: &'a [u8],
+    class: &'a [bool; 256],
+    min: usize,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
     let is_in = |byte: &u8| class[usize::from(*byte)];
-    let mut from = 0;
+    // The byte before this place is of another class, or there is none.
+    let mut from = 0_usize;
     std::iter::from_fn(move || {
-        let start = from + body.get(from..)?.iter().position(is_in)?;
-        let length = body[start..].iter().position(|byte| !is_in(byte)).unwrap_or(body.len() - start);
-        from = start + length;
-        Some((start, from))
+        loop {
+            let probe = from.checked_add(min - 1)?;
+            if !is_in(body.get(probe)?) {
+                from = probe + 1;
+                continue;
+            }
+            let start =
+                body[from..probe].iter().rposition(|byte| !is_in(byte)).map_or(from, |at| from + at + 1);
+            let length = body[start..].iter().position(|byte| !is_in(byte)).unwrap_or(body.len() - start);
+            from = start + length + 1;
+            if length >= min {
+                return Some((start, start + length));
+            }
+        }
     })
 }
