@@ -141,7 +141,7 @@ fn a_case_that_fails_shows_every_difference() {
     assert_eq!(result["cases"][0]["passed"], true);
     fs::write(&cases, "case \"a\" { in { event \"x\" }; unchnged }").unwrap();
     let (_, err) = ends(2, millrace(project, &["plugin", "test", "--cases", "wrong.kdl"]));
-    assert!(err.contains("wrong.kdl:1:29") && err.contains("did you mean `unchanged`?"), "{err}");
+    assert!(err.contains("wrong.kdl:1:30") && err.contains("did you mean `unchanged`?"), "{err}");
 }
 
 #[test]
