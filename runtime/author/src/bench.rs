@@ -164,6 +164,13 @@ impl Bench {
         self.call_nanos / events as f64 + self.event_nanos + self.byte_nanos * body_bytes as f64
     }
 
+    /// How far the model is off at worst, as a share of what was measured: what a plugin does with its events is not always a
+    /// matter of their number and size.
+    pub fn off_by(&self) -> f64 {
+        let off = |row: &Row| (self.predicted(row.events, row.body_bytes) / row.plugin - 1.0).abs();
+        self.rows.iter().map(off).fold(0.0, f64::max)
+    }
+
     /// For machines.
     pub fn to_json(&self) -> Value {
         let row = |row: &Row| {
@@ -175,6 +182,7 @@ impl Bench {
         };
         json!({
             "cost": { "call_ns": self.call_nanos, "event_ns": self.event_nanos, "byte_ns": self.byte_nanos },
+            "model_off_percent": self.off_by() * 100.0,
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
             "compile_us": self.compile.as_micros() as u64,
             "cached_us": self.cached.as_micros() as u64,
@@ -189,6 +197,7 @@ impl Bench {
             "cost     {:.0} ns per call + {:.1} ns per event + {:.3} ns per byte of body\n",
             self.call_nanos, self.event_nanos, self.byte_nanos
         );
+        text.push_str(&format!("model    within {:.0} % of every measurement\n", self.off_by() * 100.0));
         text.push_str(&format!(
             "load     {:.1} ms compiled, {:.2} ms from the cache\n",
             self.compile.as_secs_f64() * 1e3,

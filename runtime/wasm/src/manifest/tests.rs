@@ -3,6 +3,7 @@ use std::time::Duration;
 use millrace_config::{MapEnvironment, parse_text};
 
 use super::{Manifest, MetricDeclaration, StateForm, Want, with_limits};
+use crate::grants::Grants;
 
 const WHOLE: &str = r##"
 plugin "crm-sink" version="1.3.0" licence="Apache-2.0" {
@@ -89,7 +90,7 @@ fn mistakes_are_told_with_their_place() {
         ),
         (
             "plugin \"a\" { summary \"${env:HOME}\" }",
-            "the environment variable `HOME` is not set (line 1, column 24)",
+            "environment variable HOME is not set (line 1, column 22)",
         ),
     ] {
         assert_eq!(Manifest::parse(text, true).unwrap_err().to_string(), reason, "{text}");
@@ -113,6 +114,24 @@ fn hostile_manifests_are_refused() {
     for text in [deep.as_str(), large.as_str(), "\0\0\0", "plugin \"a\" {", "}}}}"] {
         assert!(Manifest::parse(text, false).is_err(), "{text:.40}");
     }
+}
+
+#[test]
+fn what_is_wanted_and_not_granted_is_an_error_with_the_lines_to_paste() {
+    let text = "plugin \"p\" { wants { http \"https://crm.example.com\"; clocks } }";
+    let manifest = Manifest::parse(text, true).unwrap();
+    let (spec, _) = parse_text("agent.kdl", "plugins { p path=\"p.wasm\" }", &MapEnvironment::default());
+    let found = manifest.check_wants(&spec.plugins[0], &Grants::default()).unwrap_err();
+    let one = found.iter().next().unwrap();
+    assert_eq!(one.code, "plugin::missing-grant");
+    assert_eq!(one.reason, "plugin p wants what it is not granted: http \"https://crm.example.com\", clocks");
+    assert_eq!(
+        one.help.as_deref(),
+        Some(
+            "if you agree, put this into the plugin's block:\ngrant {\n    \
+             http \"https://crm.example.com\"\n    clocks\n}"
+        )
+    );
 }
 
 #[test]
