@@ -41,6 +41,14 @@ pub(crate) struct LoadedPlugin {
     pub(crate) offer: Offer,
 }
 
+impl LoadedPlugin {
+    /// Whether only one instance may work: what is kept in memory for the next version, or written batch by batch, can
+    /// only be in one place.
+    pub(crate) fn is_one(&self) -> bool {
+        self.keeps_state || self.exports.handover.is_some()
+    }
+}
+
 /// What a component gets besides the plugin package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Offer {

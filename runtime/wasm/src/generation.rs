@@ -19,8 +19,9 @@ use crate::{
     bindings::{Failure, Snapshot},
     edits::{self, Change, REASON_BYTES_MAX, Row, Rules},
     error::{Fault, FaultKind},
+    held::{Held, Later, Problem, Unchanged, start_problem},
     host::escaped,
-    instance::{StartError, Template, at_once},
+    instance::{Template, at_once},
     lanes::{Lane, Lanes, Recycling},
     off_worker::{self, Expected},
     origin::Origin,
@@ -43,63 +44,6 @@ pub(crate) enum OnFault {
     DeadLetterAlways,
     /// The batch is held until the plugin is replaced.
     Hold,
-}
-
-/// Why a batch is held.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Held {
-    #[error("the plugin asks to try again later")]
-    Retry,
-    #[error("the plugin gave up twice: {0}")]
-    Fatal(String),
-    #[error("the plugin breaks on every event, last with {0}")]
-    Systematic(Fault),
-    #[error("the plugin broke: {0}")]
-    Broke(Fault),
-    #[error("{0}")]
-    Start(String),
-    #[error("the plugin is being stopped")]
-    Stopped,
-}
-
-/// A call that concerns the whole batch and did not work out.
-pub(crate) struct Later {
-    held: Held,
-    after: Option<Duration>,
-}
-
-impl Later {
-    /// The component is being stopped.
-    pub(crate) fn stopped() -> Self {
-        Self { held: Held::Stopped, after: None }
-    }
-}
-
-/// A batch that did not get through, as it was.
-struct Unchanged {
-    batch: Batch,
-    problem: Problem,
-}
-
-impl Unchanged {
-    fn new(batch: Batch, problem: Problem) -> Box<Self> {
-        Box::new(Self { batch, problem })
-    }
-}
-
-/// A call that broke, or one that did not work out.
-enum Problem {
-    Fault(Fault),
-    Later(Later),
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Later(later) => later.held.fmt(f),
-        }
-    }
 }
 
 /// The state that a call works on; None: the plugin has none.
@@ -502,9 +446,4 @@ fn rejected_rows(batch: Batch, rejection: &Rejection) -> Vec<Row> {
     let row =
         |event| Row { events: vec![event], destination: Some(Destination::DeadLetter(rejection.clone())) };
     batch.into_events().into_iter().map(row).collect()
-}
-
-/// A fresh instance that does not start is no fault of any event: `configure` worked before.
-fn start_problem(error: &StartError) -> Problem {
-    Problem::Later(Later { held: Held::Start(error.to_string()), after: None })
 }

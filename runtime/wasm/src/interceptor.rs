@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    generation::{Generation, Later, State},
+    generation::{Generation, State},
+    held::Later,
     instance::at_once,
     off_worker::{self, Expected},
     swap::{self, Passed, Recent, Settings, Tally, Trial, Verdict},

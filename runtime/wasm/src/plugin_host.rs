@@ -182,12 +182,7 @@ impl WasmHost {
             component: cx.component.to_string(),
             generation: cx.generation,
             config,
-            // What is kept in memory, or written batch by batch, can only be in one place.
-            lanes: if loaded.keeps_state || loaded.exports.handover.is_some() {
-                1
-            } else {
-                plugin.instances_max.max(1)
-            },
+            lanes: if loaded.is_one() { 1 } else { plugin.instances_max.max(1) },
             memory_bytes_max: plugin.memory_bytes_max,
             call_time_max: plugin.call_time_max.unwrap_or(usual),
             state: loaded.keeps_state.then(|| self.state_of(plugin, cx, role)).flatten(),

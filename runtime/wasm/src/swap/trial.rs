@@ -17,7 +17,8 @@ use super::{Mode, Settings, compare::Tally};
 use crate::{
     bindings::Snapshot,
     edits::Row,
-    generation::{Generation, Later, State},
+    generation::{Generation, State},
+    held::Later,
 };
 
 /// How a trial ends.
