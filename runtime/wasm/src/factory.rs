@@ -3,7 +3,7 @@
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, PluginSpec, Section};
 use millrace_core::{BuildContext, InterceptorFactory, SinkFactory, SourceFactory};
 
-use crate::{held::OnFault, role::Role, script, source::PollLimits, swap};
+use crate::{generation::OnFault, role::Role, script, source::PollLimits, swap};
 
 /// Options that the host reads itself; the plugin does not get them.
 pub(crate) fn own_options(role: Role) -> &'static [&'static str] {

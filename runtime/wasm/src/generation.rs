@@ -19,9 +19,9 @@ use crate::{
     bindings::{Failure, Snapshot},
     edits::{self, Change, REASON_BYTES_MAX, Row, Rules},
     error::{Fault, FaultKind},
-    held::{Held, Later, OnFault, Problem, Unchanged},
+    held::{Held, Later, Problem, Unchanged, start_problem},
     host::escaped,
-    instance::{StartError, Template, at_once},
+    instance::{Template, at_once},
     lanes::{Lane, Lanes, Recycling},
     off_worker::{self, Expected},
     origin::Origin,
@@ -34,6 +34,17 @@ const BAD_IN_A_ROW_MAX: usize = 64;
 
 /// Calls longer than this leave the worker thread first: what that costs is a tenth of it.
 const LONG_CALL_NANOS: u64 = 100_000;
+
+/// What to do with events that break the plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFault {
+    /// The bad events go to the dead-letter channel; a plugin that breaks on everything holds the batch.
+    DeadLetter,
+    /// As above, even when every event is bad.
+    DeadLetterAlways,
+    /// The batch is held until the plugin is replaced.
+    Hold,
+}
 
 /// The state that a call works on; None: the plugin has none.
 pub(crate) type State = Option<StateTransaction>;
@@ -435,9 +446,4 @@ fn rejected_rows(batch: Batch, rejection: &Rejection) -> Vec<Row> {
     let row =
         |event| Row { events: vec![event], destination: Some(Destination::DeadLetter(rejection.clone())) };
     batch.into_events().into_iter().map(row).collect()
-}
-
-/// A fresh instance that does not start is no fault of any event: `configure` worked before.
-fn start_problem(error: &StartError) -> Problem {
-    Problem::Later(Later { held: Held::Start(error.to_string()), after: None })
 }

@@ -1,21 +1,10 @@
-//! Why a batch did not get through a plugin, and what the operator wants to become of it.
+//! Calls that did not work out, and why a batch is held because of one.
 
 use std::time::Duration;
 
 use millrace_core::Batch;
 
-use crate::error::Fault;
-
-/// What to do with events that break the plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFault {
-    /// The bad events go to the dead-letter channel; a plugin that breaks on everything holds the batch.
-    DeadLetter,
-    /// As above, even when every event is bad.
-    DeadLetterAlways,
-    /// The batch is held until the plugin is replaced.
-    Hold,
-}
+use crate::{error::Fault, instance::StartError};
 
 /// Why a batch is held.
 #[derive(Debug, thiserror::Error)]
@@ -72,4 +61,9 @@ impl std::fmt::Display for Problem {
             Self::Later(later) => later.held.fmt(f),
         }
     }
+}
+
+/// A fresh instance that does not start is no fault of any event: `configure` worked before.
+pub(crate) fn start_problem(error: &StartError) -> Problem {
+    Problem::Later(Later { held: Held::Start(error.to_string()), after: None })
 }

@@ -10,8 +10,9 @@
 //! | `instance`, `lanes`, `off_worker` | running guests: one store each, as many as run at once |
 //! | `manifest`, `schema`, `minisig` | what a plugin says about itself, its options, who signed it |
 //! | `edits` | from an answer to a changed batch: check everything, then apply |
-//! | `interceptor`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
+//! | `interceptor`, `generation`, `held`, `rescue`, `fault`, `error` | calls, faults, and the search for the event that breaks a guest |
 //! | `script` | scripts: an engine as the plugin, the text as its option |
+//! | `swap` | one version after another: replay, handover, trial |
 //! | `metrics` | what is counted about each plugin |
 //!
 //! This is the only crate that names wasmtime.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millrace_core::Interceptor;
 
-use crate::support::{Rig, Setup, batch, bodies, detail, guest, numbered, rejection, setup};
+use crate::support::{Rig, Setup, batch, bodies, detail, numbered, rejection, setup};
 
 /// One bad event in a batch: it alone becomes a dead letter, with everything that is known.
 async fn one_bad_event(

@@ -15,6 +15,7 @@ mod script_faults;
 mod script_redact;
 mod script_rig;
 mod servers;
+mod sinks;
 mod sources;
 mod states;
 mod support;

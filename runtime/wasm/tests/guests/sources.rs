@@ -86,13 +86,15 @@ async fn a_trap_in_any_call_ends_the_run_and_loses_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn a_position_means_nothing_to_the_agent_even_when_it_goes_down() {
+async fn a_position_that_goes_back_ends_the_run_before_anything_repeats() {
     let rig = Rig::new();
     let (channel, result) =
         run(&rig, &setup("source-backwards"), RecordingChannel::default()).finished().await;
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(channel.bodies(), numbers(0..10));
-    assert_eq!(position(&channel).as_deref(), Some("0"));
+    let Err(SourceError::Failed { source, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(source.to_string(), "answer: the position went back to where it was 1 answers ago");
+    assert_eq!(channel.bodies(), numbers(0..2));
+    assert_eq!(position(&channel).as_deref(), Some("2"));
+    assert_eq!(rig.count("faults_total", "kind=\"answer\""), 1);
 }
 
 #[tokio::test]
