@@ -29,6 +29,7 @@ async fn log_lines_over_the_quota_are_counted_and_not_written() {
     let written = Written::default();
     let writer = written.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    crate::support::log_everywhere();
     let _guard = tracing::subscriber::set_default(subscriber);
     let flood = rig.good(&Setup { options: "lines 5000", ..setup("log-flood") });
     assert_eq!(bodies(&flood.intercept(batch(&["a"])).await.unwrap()), ["a"]);

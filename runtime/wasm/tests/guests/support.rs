@@ -262,7 +262,21 @@ impl CapturedLog {
     }
 }
 
+/// Lets log lines be asked for everywhere. Whether a place logs at all is decided for the whole process: without this,
+/// a test without a log on another thread could decide it for one with a log.
+pub fn log_everywhere() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let nowhere = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::sink)
+            .finish();
+        drop(tracing::subscriber::set_global_default(nowhere));
+    });
+}
+
 pub fn captured_log() -> CapturedLog {
+    log_everywhere();
     #[derive(Clone)]
     struct Writer(Arc<std::sync::Mutex<Vec<u8>>>);
     impl std::io::Write for Writer {
