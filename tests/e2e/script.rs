@@ -47,7 +47,7 @@ sources {{
 }}
 sinks {{ file-roll "out" channel="fast" {{ directory "{output}"; serializer "header-and-text"; roll interval="1h" }} }}
 "#,
-        data = folder.join("data").display(),
+        data = folder.join("scripted-data").display(),
         output = folder.join("out").display(),
     );
     Agent::start(folder, "scripted", &config)
