@@ -1,5 +1,6 @@
 //! Puts the script engine into the executable where `MILLRACE_EMBED_SCRIPT_ENGINE` names its file, for releases that
 //! consist of one file. Without it the engine is looked for at run time, beside the executable.
+#![expect(clippy::disallowed_methods, reason = "a build script reads its environment and the file it names")]
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(embedded_script_engine)");
