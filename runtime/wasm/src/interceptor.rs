@@ -242,7 +242,9 @@ impl Node {
             }
             Course::Gone { .. } => return Vec::new(),
         };
-        loser.map(close_later);
+        if let Some(loser) = loser {
+            close_later(loser);
+        }
         self.recent.inherit(&before.recent);
         let notes = self.start_status(&old, tally);
         let mut left = Some(Arc::clone(&old));

@@ -76,7 +76,7 @@ pub(crate) struct Lane {
 impl Lanes {
     /// Lanes of which the first has an instance already.
     pub(crate) fn new(template: Arc<Template>, first: Instance, recycling: Recycling) -> Self {
-        let mut free: Vec<Lane> = (0..template.lanes).rev().map(|number| Lane::empty(number)).collect();
+        let mut free: Vec<Lane> = (0..template.lanes).rev().map(Lane::empty).collect();
         if let Some(lane) = free.last_mut() {
             lane.instance = Some(first);
         }

@@ -26,7 +26,6 @@ pub(crate) fn embedded(plugin: &PluginSpec) -> Option<&'static [u8]> {
 ///
 /// # Errors
 /// The places where it is not.
-#[expect(clippy::disallowed_methods, reason = "the engine is a part of the program, not of its data")]
 pub(super) fn locate() -> Result<PathBuf, Vec<PathBuf>> {
     if EMBEDDED.is_some() {
         return Ok(PathBuf::new());
