@@ -150,10 +150,7 @@ fn read_all(folder: &Path) -> Vec<Note> {
         if !(name.starts_with("delivery-") && name.ends_with(".json")) {
             continue;
         }
-        match std::fs::read(&path)
-            .map_err(io::Error::from)
-            .and_then(|text| Ok(serde_json::from_slice(&text)?))
-        {
+        match std::fs::read(&path).and_then(|text| Ok(serde_json::from_slice(&text)?)) {
             Ok(note) => notes.push(note),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a delivery's note cannot be read; it gets another id");
