@@ -9,6 +9,7 @@ mod codec;
 mod command_line;
 mod crash;
 mod examples;
+mod languages;
 mod misbehaving;
 mod plugin_author;
 mod plugin_delivery;

@@ -47,4 +47,4 @@ pub use build::{BuildOptions, Built, build};
 pub use error::BuildError;
 #[cfg(feature = "host")]
 pub use inspect::{Difference, difference, grants, look, manifest, plain, read, world};
-pub use project::{MANIFEST_FILE, Project};
+pub use project::{MANIFEST_FILE, Project, script_of};

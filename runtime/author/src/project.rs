@@ -48,6 +48,12 @@ impl Project {
     }
 }
 
+/// The file of a project that is a script and nothing to build: `NAME.js`, and neither a manifest nor a package.
+pub fn script_of(project: &Project) -> Option<String> {
+    let script = format!("{}.js", project.name);
+    (project.manifest.is_none() && project.has(&script) && !project.has("package.json")).then_some(script)
+}
+
 /// The name that a manifest gives.
 fn name_in(text: &str) -> Option<String> {
     let (nodes, _, _) = parse_nodes(MANIFEST_FILE, text, &MapEnvironment::default());

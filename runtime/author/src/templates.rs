@@ -11,6 +11,9 @@ use crate::error::BuildError;
 /// Path below the root of the repository, and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
+/// Scripts are not built, so they need no interface.
+const SCRIPT: &str = "script";
+
 /// Longest name of a plugin.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -124,7 +127,7 @@ fn write_all(language: &str, kind: &str, name: &str, folder: &Path) -> Result<()
         } else if let Some(inside) = path.strip_prefix(&sdk).filter(|inside| *inside != "Cargo.lock") {
             let is_manifest = inside == "Cargo.toml";
             write(&folder.join("sdk").join(inside), &adapted(content, |text| sdk_text(text, is_manifest)))?;
-        } else if path.starts_with("wit/") {
+        } else if path.starts_with("wit/") && language != SCRIPT {
             write(&folder.join("sdk").join(path), content)?;
         }
     }

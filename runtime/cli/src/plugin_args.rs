@@ -66,10 +66,10 @@ pub(crate) enum PluginCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NewOptions {
-    /// The language: rust, go, javascript, python or c
+    /// The language: rust, go, javascript, python or c; script for JavaScript without a build
     #[arg(requires = "kind")]
     pub(crate) language: Option<String>,
-    /// interceptor, source, sink or codec
+    /// interceptor, source or sink
     #[arg(requires = "name")]
     pub(crate) kind: Option<String>,
     /// The name of the plugin and of its folder
@@ -109,7 +109,7 @@ pub(crate) struct InspectOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
-    /// A project that was built, or a `.wasm` file
+    /// A project that was built, or a `.wasm` or `.js` file
     #[arg(default_value = ".")]
     pub(crate) target: PathBuf,
     /// The cases; without it, `tests/cases.kdl` of the project or beside the file
@@ -139,7 +139,7 @@ pub(crate) struct PluginConfig {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchOptions {
-    /// The `.wasm` file: an interceptor
+    /// The `.wasm` or `.js` file: an interceptor
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: PluginConfig,
@@ -156,7 +156,7 @@ pub(crate) struct BenchOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunLinesOptions {
-    /// The `.wasm` file: an interceptor
+    /// The `.wasm` or `.js` file: an interceptor
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: PluginConfig,

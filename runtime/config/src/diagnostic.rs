@@ -56,6 +56,11 @@ impl Files {
         self.files.get(file.0 as usize).map_or(Path::new("<unknown>"), |(path, _)| path)
     }
 
+    /// Whether there is such a file.
+    pub fn has(&self, file: FileId) -> bool {
+        (file.0 as usize) < self.files.len()
+    }
+
     /// The text of a file.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |(_, text)| text)

@@ -148,7 +148,9 @@ impl Block<'_> {
         let Some(span) = span else {
             return self.write_help(out, help.as_deref(), 0);
         };
-        let places = std::iter::once(span).chain(related.iter().map(|(span, _)| span));
+        // What was not written anywhere, such as options from a command line, has no place to show.
+        let related = related.iter().filter(|(span, _)| self.files.has(span.file));
+        let places = std::iter::once(span).chain(related.clone().map(|(span, _)| span));
         let margin = places.map(|span| self.files.line_column(*span).0.to_string().len()).max().unwrap_or(1);
         self.write_place(out, *span, label, margin, '^', colour)?;
         for (span, label) in related {

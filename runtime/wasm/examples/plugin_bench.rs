@@ -7,17 +7,12 @@
 //! of all rows alternate, so that a slow phase of the machine hits all of them; the best and the median are printed.
 #![allow(clippy::disallowed_methods, reason = "a benchmark works on files and on the real clock")]
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+mod rig;
+
+use std::{path::Path, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use millrace_config::{MapEnvironment, PluginSpec, Span, Spanned, check, parse_nodes};
-use millrace_core::{
-    Batch, BuildContext, ByteString, Clock, Event, Headers, Interceptor, Metrics, PluginHost,
-};
+use millrace_core::{Batch, ByteString, Event, Headers, Interceptor, Metrics};
 use millrace_wasm::WasmHost;
 
 #[global_allocator]
@@ -25,14 +20,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BODY_BYTES: usize = 512;
 const NEEDLE: &str = "needle-here";
-
-struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
 
 /// The native counterpart of a plugin.
 #[derive(Clone, Copy)]
@@ -99,12 +86,59 @@ async fn bench(seconds: f64) {
     for row in &mut rows {
         over += row.print();
     }
+    over += chain(&rows).await;
     hand_over().await;
     for row in &rows {
         row.interceptor.close().await;
     }
     let _ = std::fs::remove_dir_all(cache);
     std::process::exit(i32::from(over > 0));
+}
+
+/// A chain of two plugins next to one of them: what is fixed about a batch is paid once, so two cost at most twice one.
+async fn chain(rows: &[Row]) -> usize {
+    const TIMES_MAX: f64 = 2.0;
+    const ROUNDS: usize = 30;
+    const BATCHES: usize = 20;
+    let mut over = 0;
+    for guest in ["reads-bodies", "masks"] {
+        let Some(row) = rows.iter().find(|row| row.guest == guest && row.batch == 1000) else { continue };
+        let mut best = [f64::MAX; 2];
+        for _ in 0..ROUNDS {
+            for (length, best) in (1_usize..).zip(&mut best) {
+                let inputs: Vec<Batch> = (0..BATCHES).map(|number| batch(row.batch, number)).collect();
+                let begun = Instant::now();
+                let mut kept = Vec::with_capacity(BATCHES);
+                for mut input in inputs {
+                    for _ in 0..length {
+                        input = match row.interceptor.intercept(input).await {
+                            Ok(batch) => batch,
+                            Err(error) => return eprintln_over(&error),
+                        };
+                    }
+                    kept.push(input);
+                    tokio::task::yield_now().await;
+                }
+                *best = best.min(begun.elapsed().as_nanos() as f64 / (BATCHES * row.batch) as f64);
+            }
+        }
+        let [one, two] = best;
+        let is_over = two > one * TIMES_MAX;
+        println!(
+            "chain of two {guest:<17} {two:>11.1} one {one:>15.1} {:>9} {:>10} {}",
+            format!("{:.2}x", two / one),
+            format!("<= {TIMES_MAX}x"),
+            if is_over { "OVER" } else { "ok" }
+        );
+        over += usize::from(is_over);
+    }
+    over
+}
+
+/// A measurement that did not come about counts as one that is over.
+fn eprintln_over(error: &dyn std::fmt::Display) -> usize {
+    eprintln!("{error}");
+    1
 }
 
 /// What it costs to get off the worker thread and back, in the three ways there are. The first one is used.
@@ -158,56 +192,14 @@ fn rows(host: &Arc<WasmHost>, guests: &Path) -> Vec<Row> {
     let mut rows = Vec::new();
     for batch in [1000, 100] {
         for (guest, native, budget) in what {
-            let interceptor = build(host, guest, &guests.join(format!("{guest}.wasm")));
+            let interceptor =
+                rig::build(host, &Metrics::default(), guest, &guests.join(format!("{guest}.wasm")), 1);
             let (ours, natives) = (Vec::new(), Vec::new());
             let budget = if batch == 1000 { budget } else { Budget::None };
             rows.push(Row { guest, native, batch, budget, interceptor, ours, natives });
         }
     }
     rows
-}
-
-fn build(host: &Arc<WasmHost>, name: &str, path: &Path) -> Arc<dyn Interceptor> {
-    let text = format!("wasm \"{name}\"");
-    let (nodes, files, _) = parse_nodes("bench.kdl", &text, &MapEnvironment::default());
-    let [factory] = &millrace_wasm::interceptors()[..] else { std::process::exit(2) };
-    let Some(node) = nodes.first() else { std::process::exit(2) };
-    let (section, _) = check(node, factory.options, true, &files);
-    let plugin = plugin(name, path, node);
-    let cx = BuildContext {
-        agent: "bench".into(),
-        component: name.into(),
-        data_dir: PathBuf::new(),
-        generation: 1,
-        clock: Arc::new(WallClock),
-        metrics: Metrics::default(),
-        plugins: Arc::new([plugin]),
-        plugin_host: Arc::clone(host) as Arc<dyn PluginHost>,
-    };
-    match (factory.build)(&section, &cx) {
-        Ok(interceptor) => Arc::from(interceptor),
-        Err(found) => {
-            found.iter().for_each(|diagnostic| eprintln!("{}: {}", diagnostic.code, diagnostic.reason));
-            eprintln!("are the guests built? cargo xtask guests");
-            std::process::exit(2)
-        }
-    }
-}
-
-fn plugin(name: &str, path: &Path, node: &millrace_config::Node) -> PluginSpec {
-    PluginSpec {
-        name: Spanned::new(name.to_owned(), Span::default()),
-        path: Spanned::new(path.to_owned(), Span::default()),
-        digest: None,
-        memory_bytes_max: 64 << 20,
-        call_time_max: Some(Duration::from_millis(100)),
-        instances_max: 2,
-        log_lines_max: 100,
-        state_bytes_max: 16 << 20,
-        grant: None,
-        node: node.clone(),
-        script: None,
-    }
 }
 
 impl Row {

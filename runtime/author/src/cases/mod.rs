@@ -85,4 +85,4 @@ mod source;
 pub use diff::difference;
 pub use event::CaseEvent;
 pub use read::{Answer, Call, Case, CaseFile, Issue, Poll, read};
-pub use run::{CaseResult, run};
+pub use run::{CaseResult, Runner};

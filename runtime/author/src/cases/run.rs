@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use millrace_config::{Diagnostics, Report, pointer_span};
+use millrace_config::{Diagnostics, pointer_span};
 use millrace_core::{Batch, Delivery, Destination, InterceptorError, SinkError};
 use millrace_wasm::Manifest;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::BuildError,
-    rig::{NAME, Rig, component},
+    rig::{Rig, component, report},
 };
 
 /// What one case came to.
@@ -41,30 +41,51 @@ impl CaseResult {
     }
 }
 
-/// Runs one case of a plugin file.
-///
-/// # Errors
-/// The host cannot run anything at all.
-pub async fn run(
-    path: &Path,
-    role: Option<&str>,
-    manifest: Option<&Manifest>,
-    case: &Case,
-) -> Result<CaseResult, BuildError> {
-    let rig = Rig::for_cases()?;
-    let mut recorded = Recorded::start(&case.answers).await?;
-    let mut around = case.around.clone();
-    if around.grant.is_none() {
-        around.grant = manifest.and_then(|manifest| grants::all_of(manifest, rig.folder()));
+/// Runs the cases of one plugin file, each on a host of its own; what is compiled for the first one serves the others.
+pub struct Runner<'a> {
+    /// The plugin or script.
+    pub path: &'a Path,
+    /// Its role; None: an interceptor.
+    pub role: Option<&'a str>,
+    /// Its manifest: all that it wants is granted where the case does not say otherwise.
+    pub manifest: Option<&'a Manifest>,
+    cache: tempfile::TempDir,
+}
+
+impl<'a> Runner<'a> {
+    /// For one plugin file.
+    ///
+    /// # Errors
+    /// There is no folder for temporary files.
+    pub fn new(
+        path: &'a Path,
+        role: Option<&'a str>,
+        manifest: Option<&'a Manifest>,
+    ) -> Result<Self, BuildError> {
+        let cache = tempfile::tempdir().map_err(BuildError::at("the folder for temporary files"))?;
+        Ok(Self { path, role, manifest, cache })
     }
-    recorded.put_into(&mut around);
-    let mut differences = match role {
-        Some("sink") => sink(&rig, path, case, &around).await,
-        Some("source") => source::run(&rig, path, case, &around).await,
-        _ => interceptor(&rig, path, case, &around).await,
-    };
-    differences.extend(recorded.finish());
-    Ok(CaseResult { name: case.name.clone(), differences })
+
+    /// Runs one case.
+    ///
+    /// # Errors
+    /// The host cannot run anything at all, or the script cannot be read.
+    pub async fn run(&self, case: &Case) -> Result<CaseResult, BuildError> {
+        let rig = Rig::for_cases(self.cache.path())?;
+        let mut recorded = Recorded::start(&case.answers).await?;
+        let mut around = case.around.clone().with_script(self.path)?;
+        if around.grant.is_none() {
+            around.grant = self.manifest.and_then(|manifest| grants::all_of(manifest, rig.folder()));
+        }
+        recorded.put_into(&mut around);
+        let mut differences = match self.role {
+            Some("sink") => sink(&rig, self.path, case, &around).await,
+            Some("source") => source::run(&rig, self.path, case, &around).await,
+            _ => interceptor(&rig, self.path, case, &around).await,
+        };
+        differences.extend(recorded.finish());
+        Ok(CaseResult { name: case.name.clone(), differences })
+    }
 }
 
 async fn interceptor(rig: &Rig, path: &Path, case: &Case, around: &crate::rig::Around) -> Vec<String> {
@@ -172,8 +193,7 @@ pub(super) fn refused(found: &Diagnostics, case: &Case, around: &crate::rig::Aro
     if !rest.is_empty() {
         let mut unexpected = Diagnostics::default();
         rest.into_iter().for_each(|one| unexpected.push(one.clone()));
-        let prefix = format!("plugin {NAME}: ");
-        let report = Report::new(&unexpected, &around.files).render_text(false, 100).replace(&prefix, "");
+        let report = report(&unexpected, &around.files, false, 100);
         lines.extend(report.lines().map(|line| format!("+ {line}")));
     }
     lines

@@ -17,7 +17,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{error::BuildError, project::Project};
+use crate::{
+    error::BuildError,
+    project::{Project, script_of},
+};
 
 /// Every language, in the order in which `plugin new` lists them.
 pub const ALL: &[&dyn Toolchain] = &[&rust::Rust, &go::Go, &javascript::JavaScript, &python::Python, &c::C];
@@ -130,6 +133,10 @@ pub fn of_project(project: &Project) -> Result<&'static dyn Toolchain, BuildErro
     };
     match found.as_slice() {
         [one] => Ok(*one),
+        [] if script_of(project).is_some() => Err(BuildError::Project(format!(
+            "{} holds a script: there is nothing to build, name the file in a configuration",
+            project.folder.display()
+        ))),
         [] => Err(BuildError::Project(format!(
             "{} holds no plugin in a language that is known here ({})",
             project.folder.display(),

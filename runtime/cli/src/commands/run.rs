@@ -1,11 +1,15 @@
 //! `millrace run`: an agent from start to shutdown.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Context;
 use millrace_admin::AdminServer;
 use millrace_config::{Diagnostics, Files, Report};
-use millrace_core::Metrics;
+use millrace_core::{Clock, Metrics};
 use millrace_engine::{Agent, AgentHandle, AgentPlan, Loader, Services};
 use millrace_storage::{FilePositionStore, SystemClock, SystemDisk, replace_file};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +25,7 @@ use crate::{
 
 #[expect(clippy::disallowed_methods, reason = "the data directory must be there before anything uses it")]
 pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
+    let read_at = SystemClock.now();
     let (spec, mut findings) = registry::load(&options.config);
     let files = spec.files.clone();
     let types = registry::registry();
@@ -47,7 +52,7 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
         positions: Arc::new(positions),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millrace").build()?;
-    let answer = runtime.block_on(live(options, plan, services, log));
+    let answer = runtime.block_on(live(options, plan, read_at, services, log));
     // Blocking reads of a source that stands at a terminal or pipe never end by themselves.
     runtime.shutdown_timeout(Duration::from_millis(200));
     answer
@@ -72,6 +77,7 @@ fn raise_file_limit() {
 async fn live(
     options: &RunOptions,
     plan: AgentPlan,
+    read_at: SystemTime,
     services: Services,
     log: LogFilter,
 ) -> anyhow::Result<Answer> {
@@ -87,7 +93,7 @@ async fn live(
     };
     let path = options.config.clone();
     let loader: Loader = Arc::new(move || registry::load(&path));
-    let host = Arc::clone(&services.plugin_host);
+    let (host, clock) = (Arc::clone(&services.plugin_host), Arc::clone(&services.clock));
     let agent = match Agent::start(services, loader, plan).await {
         Ok(agent) => agent,
         Err(error) => {
@@ -105,7 +111,7 @@ async fn live(
     }
     if settings.watch && !options.no_watch {
         let files = move |agent: &AgentHandle| watched(agent, &*host);
-        tokio::spawn(millrace_engine::watch(agent.clone(), files, stop.clone()));
+        tokio::spawn(millrace_engine::watch(agent.clone(), files, clock, read_at, stop.clone()));
     }
     tracing::info!(agent = settings.name, pid = std::process::id(), "agent runs");
     until_asked_to_stop(&agent, options.exit_when_done).await?;

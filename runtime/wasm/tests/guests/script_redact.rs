@@ -7,8 +7,8 @@ use millrace_core::{Batch, Event};
 use crate::{script_rig::Script, support::Rig};
 
 fn redact() -> String {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-sdk/javascript/engine/examples/redact.js");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../guest-sdk/script/template/interceptor/my-plugin.js");
     std::fs::read_to_string(path).unwrap()
 }
 

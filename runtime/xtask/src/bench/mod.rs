@@ -39,6 +39,7 @@ pub fn bench(options: &Options) -> Result<()> {
     if wants(Group::Plugin) {
         guests::build(&[])?;
         example("plugin_bench", &["3"])?;
+        example("swap_bench", &["target/guests/counting-handover.wasm", "500"])?;
     }
     if wants(Group::Channel) {
         example("channel_bench", &[])?;

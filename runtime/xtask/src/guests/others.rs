@@ -53,7 +53,8 @@ pub(super) fn native_tests(root: &Path) -> Result<Vec<Command>> {
 pub(super) fn build(root: &Path, project: &Project) -> Result<BuiltGuest> {
     let toolchain = toolchain::of_project(project)?;
     let target = root.join("target/guest-build");
-    let cache = target.join("toolchains");
+    // Where `millrace plugin build` looks with `XDG_CACHE_HOME=target/guest-build/cache`, as tests call it.
+    let cache = target.join("cache/millrace/toolchains");
     install(toolchain, &cache)?;
     let work = target.join("projects").join(&project.name);
     let progress = |step: &str| eprintln!("guests: {step}");

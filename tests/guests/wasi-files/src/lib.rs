@@ -67,7 +67,7 @@ fn carry_out(command: &str) -> io::Result<String> {
         "monotonic" => {
             let start = Instant::now();
             let mut turns = 0_u64;
-            while start.elapsed().is_zero() && turns < 1_000_000 {
+            while start.elapsed().is_zero() && turns < 100_000 {
                 turns += 1;
             }
             Ok(if start.elapsed().is_zero() { "stands still" } else { "goes on" }.into())

@@ -33,7 +33,7 @@ pub(crate) fn bench(options: &BenchOptions) -> anyhow::Result<Answer> {
     };
     let what = bench::BenchOptions {
         path: &options.file,
-        around: super::config::around(&options.config)?,
+        around: super::config::around(&options.config, &options.file)?,
         lines,
         time: Duration::from_secs_f64(options.seconds),
     };

@@ -1,13 +1,15 @@
 //! The options of a plugin from the command line or from a file.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
-use millrace_author::rig::{Around, NAME};
-use millrace_config::{Files, MapEnvironment, Report, parse_nodes};
+use millrace_author::rig::{self, Around};
+use millrace_config::{Files, MapEnvironment, parse_nodes};
 
 use crate::{place, plugin_args::PluginConfig};
 
-/// What an operator would have written.
-pub(super) fn around(options: &PluginConfig) -> anyhow::Result<Around> {
+/// What an operator would have written around this plugin or script.
+pub(super) fn around(options: &PluginConfig, file: &Path) -> anyhow::Result<Around> {
     let mut text = String::from("config {\n");
     let mut name = "command line".to_owned();
     if let Some(path) = &options.config_file {
@@ -29,18 +31,17 @@ pub(super) fn around(options: &PluginConfig) -> anyhow::Result<Around> {
         bail!("{}", report(&found, &files));
     }
     let find = |name: &str| nodes.iter().find(|node| node.name.value == name).cloned();
-    Ok(Around { config: find("config"), grant: find("grant"), limits: None, component: None, files })
+    let around = Around { config: find("config"), grant: find("grant"), files, ..Around::default() };
+    Ok(around.with_script(file)?)
 }
 
 /// Findings as `millrace check` shows them.
 pub(super) fn report(found: &millrace_config::Diagnostics, files: &Files) -> String {
-    // There is one plugin: its name would say nothing.
-    let text = Report::new(found, files).render_text(place::colour_errors(), place::width());
-    text.replace(&format!("plugin {NAME}: "), "")
+    rig::report(found, files, place::colour_errors(), place::width())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the user names the file")]
-fn read(path: &std::path::Path) -> anyhow::Result<String> {
+fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 

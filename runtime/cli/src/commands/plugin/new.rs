@@ -28,6 +28,10 @@ pub(crate) fn new(options: &NewOptions) -> anyhow::Result<Answer> {
         }
     }
     let shown = folder.strip_prefix("./").unwrap_or(&folder).display().to_string();
-    println!("\nnext:\n  millrace plugin build {shown}\n  millrace plugin test {shown}");
+    println!("\nnext:");
+    if toolchain::of_language(language).is_some() {
+        println!("  millrace plugin build {shown}");
+    }
+    println!("  millrace plugin test {shown}");
     Ok(Answer::Good)
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &RunLinesOptions) -> anyhow::Result<Answer> {
     if !(1..=100_000).contains(&options.batch) {
         bail!("--batch {}: 1 to 100000", options.batch);
     }
-    let around = super::config::around(&options.config)?;
+    let around = super::config::around(&options.config, &options.file)?;
     let header = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => bail!("--header {text}: write NAME=VALUE"),

@@ -7,6 +7,8 @@ use millrace_author::{
     Project,
     cases::{self, CaseResult},
     look, manifest, read,
+    rig::is_script,
+    script_of,
 };
 use serde_json::json;
 
@@ -15,9 +17,14 @@ use crate::{args::OutputFormat, exit::Answer, plugin_args::TestOptions};
 #[expect(clippy::disallowed_methods, reason = "the user names the file of the cases")]
 pub(crate) fn test(options: &TestOptions) -> anyhow::Result<Answer> {
     let (plugin, cases) = places(options)?;
-    let inspection = match look(&read(&plugin)?) {
-        Ok(inspection) => inspection,
-        Err(error) => return super::no(&format!("{}: {error}", plugin.display())),
+    // A script is an interceptor without a manifest.
+    let (role, manifest) = if is_script(&plugin) {
+        (None, None)
+    } else {
+        match look(&read(&plugin)?) {
+            Ok(inspection) => (inspection.role, manifest(&inspection)),
+            Err(error) => return super::no(&format!("{}: {error}", plugin.display())),
+        }
     };
     let text = std::fs::read_to_string(&cases).with_context(|| format!("cannot read {}", cases.display()))?;
     let file = match cases::read(&cases.display().to_string(), &text) {
@@ -29,11 +36,11 @@ pub(crate) fn test(options: &TestOptions) -> anyhow::Result<Answer> {
     if wanted.is_empty() {
         bail!("no case of {} contains {:?}", cases.display(), options.only.as_deref().unwrap_or_default());
     }
-    let manifest = manifest(&inspection);
+    let runner = cases::Runner::new(&plugin, role, manifest.as_ref())?;
     let runtime = super::runtime()?;
     let mut results = Vec::with_capacity(wanted.len());
     for case in wanted {
-        let result = runtime.block_on(cases::run(&plugin, inspection.role, manifest.as_ref(), case))?;
+        let result = runtime.block_on(runner.run(case))?;
         if options.format == OutputFormat::Text {
             print!("{}", shown(&result));
         }
@@ -69,8 +76,10 @@ fn places(options: &TestOptions) -> anyhow::Result<(PathBuf, PathBuf)> {
     let target = &options.target;
     let (plugin, folder) = if target.is_dir() {
         let project = Project::open(target)?;
-        let plugin = target.join(format!("{}.wasm", project.name));
-        if !plugin.is_file() {
+        let mut plugin = target.join(format!("{}.wasm", project.name));
+        if let Some(script) = script_of(&project) {
+            plugin = target.join(script);
+        } else if !plugin.is_file() {
             bail!("{} is not there: `millrace plugin build {}` makes it", plugin.display(), target.display());
         }
         (plugin, target.clone())
