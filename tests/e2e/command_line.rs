@@ -150,3 +150,47 @@ fn a_plugin_is_inspected_without_running_it() {
         assert!(page.contains(word), "{word}: {page}");
     }
 }
+
+/// The exit code of a command whose standard output nobody reads, and what it says on standard error.
+fn unread(arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = Command::new(binary()).args(arguments).stdout(writer).output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let folder = temporary_folder();
+    let good = folder.path().join("good.kdl");
+    let bad = folder.path().join("bad.kdl");
+    fs::write(&good, CONFIG).unwrap();
+    fs::write(&bad, CONFIG.replace("netcat", "netcaat")).unwrap();
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let plugin = guest("configure-traps");
+    let plugin = plugin.to_str().unwrap();
+    let commands: [&[&str]; 10] = [
+        &["check", good],
+        &["check", bad],
+        &["check", bad, "--format", "json"],
+        &["graph", good],
+        &["graph", good, "--format", "dot"],
+        &["explain"],
+        &["explain", "taildir"],
+        &["completions", "bash"],
+        &["plugin", "inspect", plugin],
+        &["plugin", "new"],
+    ];
+    for command in commands {
+        assert_eq!(unread(command), (Some(141), String::new()), "{command:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = Command::new(binary()).arg("explain").stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let complaint = String::from_utf8(ended.stderr).unwrap();
+    assert!(complaint.starts_with("millrace: cannot write to standard output: No space left"), "{complaint}");
+}
