@@ -264,9 +264,8 @@ fn version_of(
     plugins: &[PluginSpec],
     host: &dyn PluginHost,
 ) -> Option<PluginVersion> {
-    let name = named_by(&spec.node, "codec");
     let own = || open.then(|| named_by(&spec.node, "plugin").unwrap_or(&spec.name.value));
-    version(name.or_else(own)?, plugins, host)
+    version(spec.codec().or_else(own)?, plugins, host)
 }
 
 /// The plugin of this name, in its version now.
