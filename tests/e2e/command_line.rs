@@ -67,6 +67,81 @@ fn the_flow_is_drawn_in_three_ways() {
     assert!(draw("mermaid").contains("channel_fast --> sink_either"));
 }
 
+const ROUTED: &str = r#"
+plugins { lines path="lines.wasm"; packets path="packets.wasm" }
+channels { memory "fast"; memory "slow"; memory "seen"; memory "rest" }
+sources {
+    frames "in" {
+        listen "127.0.0.1:0"
+        codec "lines" { separator ";" }
+        interceptors { host }
+        selector "multiplexing" header="level" {
+            case "crit" "alert" { channel "fast" "slow"; optional "seen" }
+            case "debug" channel="slow"
+            default channel="rest"
+        }
+    }
+    seq "both" channel="fast" { selector "replicating" { optional "seen" } }
+    seq "turns" { channel "fast" "slow"; selector "load-balancing" }
+}
+sinks {
+    null "a" channel="fast" codec="packets"
+    null "b" channel="slow"
+    null "c" channel="seen"
+    null "d" channel="rest"
+}
+sink-groups { failover "group" { sink "b"; codec "packets" } }
+"#;
+
+#[test]
+fn what_selectors_and_codecs_do_is_drawn() {
+    let folder = temporary_folder();
+    let path = folder.path().join("agent.kdl");
+    fs::write(&path, ROUTED).unwrap();
+    let draw = |format: &str| text(&millrace(&["graph", path.to_str().unwrap(), "--format", format]));
+    assert_eq!(
+        draw("text"),
+        "in (frames, codec lines) > host -> fast (level=crit|alert), slow (level=crit|alert or level=debug), \
+         seen (level=crit|alert, optional), rest (otherwise)\n\
+         both (seq) -> fast, seen (optional)\n\
+         turns (seq) -> fast (in turn), slow (in turn)\n\
+         fast -> a (null, codec packets)\n\
+         seen -> c (null)\n\
+         rest -> d (null)\n\
+         slow -> group (failover, codec packets) { b (null) }\n"
+    );
+    let dot = draw("dot");
+    for line in [
+        "\"source:in\" [label=\"in\\nframes, codec lines\"]",
+        "\"source:in\" -> \"channel:rest\" [label=\"host (otherwise)\"]",
+        "\"source:both\" -> \"channel:seen\" [label=\"(optional)\"]",
+        "\"sink:a\" [label=\"a\\nnull, codec packets\"]",
+    ] {
+        assert!(dot.contains(line), "{line}: {dot}");
+    }
+    assert!(draw("mermaid").contains("source_in -->|\"host (otherwise)\"| channel_rest"));
+}
+
+#[test]
+fn status_shows_the_channels_that_only_a_selector_names() {
+    let folder = temporary_folder();
+    let config = r#"
+channels { memory "fast"; memory "slow"; memory "rest" }
+sources {
+    seq "in" {
+        total-events 3
+        selector "multiplexing" header="level" {
+            case "crit" channel="fast" { optional "slow" }
+            default channel="rest"
+        }
+    }
+}
+sinks { null "a" channel="fast"; null "b" channel="slow"; null "c" channel="rest" }
+"#;
+    let agent = Agent::start(folder.path(), "routed", config);
+    assert_eq!(agent.status()["sources"][0]["channels"], serde_json::json!(["fast", "slow", "rest"]));
+}
+
 #[test]
 fn a_running_agent_answers_status_reload_and_log_level() {
     let folder = temporary_folder();

@@ -47,7 +47,7 @@ pub struct ComponentStatus {
     pub kind: String,
     /// What it is doing.
     pub state: HealthState,
-    /// The channels it is attached to.
+    /// The channels it is attached to; of a source, those that its selector may choose.
     pub channels: Vec<String>,
     /// Where it listens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -139,7 +139,8 @@ impl Shown {
         let mut interceptors = BTreeMap::new();
         for source in plan.iter().flat_map(|plan| &plan.sources) {
             let Some(runs) = running.sources.get(&source.name) else { continue };
-            let mut status = component(&source.name, &source.component.kind.value, source.channels.clone());
+            let channels = source.ways.iter().map(|way| way.channel.clone()).collect();
+            let mut status = component(&source.name, &source.component.kind.value, channels);
             status.addresses =
                 running.sockets.lock().addresses(&source.name).iter().map(ToString::to_string).collect();
             status.interceptors = runs.interceptors.iter().map(interceptor).collect();
