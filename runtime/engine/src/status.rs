@@ -108,7 +108,7 @@ pub struct ReloadStatus {
     /// What there is to know about new versions of plugins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why it was refused.
+    /// Why it was refused, and warnings: each with its place, `agent.kdl:4:9: …`.
     pub reasons: Vec<String>,
     /// When it ended, in milliseconds since 1970.
     pub unix_millis: u64,
@@ -186,7 +186,7 @@ impl Shown {
                 outcome: report.outcome,
                 changes: report.changes.clone(),
                 notes: report.notes.clone(),
-                reasons: report.findings.iter().map(|finding| finding.reason.clone()).collect(),
+                reasons: report.findings.iter().map(|finding| finding.line(&report.files)).collect(),
                 unix_millis: unix_millis(self.when),
             }),
         }
