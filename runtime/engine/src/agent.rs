@@ -257,7 +257,7 @@ impl AgentHandle {
                     .findings
                     .iter()
                     .find(|finding| finding.severity == millrace_config::Severity::Error);
-                let reason = first.map_or("", |finding| finding.reason.as_str());
+                let reason = first.map(|finding| finding.line(&report.files)).unwrap_or_default();
                 tracing::error!(
                     generation = report.generation,
                     reason,

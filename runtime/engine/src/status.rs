@@ -200,10 +200,11 @@ impl Shown {
         status
     }
 
-    /// Whether every source has ended and every channel with a sink is empty.
+    /// Whether every source has ended, or has read all there is, and every channel with a sink is empty.
     pub(crate) fn is_done(&self) -> bool {
-        let ended =
-            |part: &Part, health: &Health| *part != Part::Source || health.state() == HealthState::Stopped;
+        let ended = |part: &Part, health: &Health| {
+            *part != Part::Source || matches!(health.state(), HealthState::Stopped | HealthState::Idle)
+        };
         let has_sink = |channel: &PipelineChannel| {
             let sinks = self.components.iter().filter(|(part, _, _)| *part == Part::Sink);
             sinks.into_iter().any(|(_, status, _)| status.channels.iter().any(|name| **name == *channel.name))

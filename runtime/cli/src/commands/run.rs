@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use millrace_admin::AdminServer;
 use millrace_config::{Diagnostics, Files, Report};
-use millrace_core::Metrics;
+use millrace_core::{Clock, Metrics};
 use millrace_engine::{Agent, AgentHandle, AgentPlan, Loader, Services};
 use millrace_storage::{FilePositionStore, SystemClock, SystemDisk, replace_file};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +31,15 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
     show(&findings, &files);
     if findings.has_errors() {
         return Ok(Answer::No);
+    }
+    if options.exit_when_done {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let endless = millrace_engine::endless(&plan, &types, &clock, &host);
+        if !endless.is_empty() {
+            show(&endless, &files);
+            eprintln!("millrace: --exit-when-done would wait for ever");
+            return Ok(Answer::No);
+        }
     }
     let log = logging::start(&options.log, options.log_format)?;
     raise_file_limit();
