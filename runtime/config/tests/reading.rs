@@ -114,9 +114,12 @@ sinks {
 }
 sink-groups { failover "group" { sink "y"; codec "both" } }
 "#;
-    let (_, found) = parse(text);
+    let (spec, found) = parse(text);
     let reasons: Vec<&str> = found.iter().map(|finding| finding.reason.as_str()).collect();
     assert_eq!(reasons, ["the plugin `idle` is not used"]);
+    let group = &spec.groups[0];
+    assert_eq!(group.delivery.block("codec").unwrap().name(), Some("both"));
+    assert!(group.component.node.children.is_empty(), "a codec is no option of the processor");
 }
 
 const INNER: &[OptionSpec] = &[
