@@ -67,6 +67,81 @@ fn the_flow_is_drawn_in_three_ways() {
     assert!(draw("mermaid").contains("channel_fast --> sink_either"));
 }
 
+const ROUTED: &str = r#"
+plugins { lines path="lines.wasm"; packets path="packets.wasm" }
+channels { memory "fast"; memory "slow"; memory "seen"; memory "rest" }
+sources {
+    frames "in" {
+        listen "127.0.0.1:0"
+        codec "lines" { separator ";" }
+        interceptors { host }
+        selector "multiplexing" header="level" {
+            case "crit" "alert" { channel "fast" "slow"; optional "seen" }
+            case "debug" channel="slow"
+            default channel="rest"
+        }
+    }
+    seq "both" channel="fast" { selector "replicating" { optional "seen" } }
+    seq "turns" { channel "fast" "slow"; selector "load-balancing" }
+}
+sinks {
+    null "a" channel="fast" codec="packets"
+    null "b" channel="slow"
+    null "c" channel="seen"
+    null "d" channel="rest"
+}
+sink-groups { failover "group" { sink "b"; codec "packets" } }
+"#;
+
+#[test]
+fn what_selectors_and_codecs_do_is_drawn() {
+    let folder = temporary_folder();
+    let path = folder.path().join("agent.kdl");
+    fs::write(&path, ROUTED).unwrap();
+    let draw = |format: &str| text(&millrace(&["graph", path.to_str().unwrap(), "--format", format]));
+    assert_eq!(
+        draw("text"),
+        "in (frames, codec lines) > host -> fast (level=crit|alert), slow (level=crit|alert or level=debug), \
+         seen (level=crit|alert, optional), rest (otherwise)\n\
+         both (seq) -> fast, seen (optional)\n\
+         turns (seq) -> fast (in turn), slow (in turn)\n\
+         fast -> a (null, codec packets)\n\
+         seen -> c (null)\n\
+         rest -> d (null)\n\
+         slow -> group (failover, codec packets) { b (null) }\n"
+    );
+    let dot = draw("dot");
+    for line in [
+        "\"source:in\" [label=\"in\\nframes, codec lines\"]",
+        "\"source:in\" -> \"channel:rest\" [label=\"host (otherwise)\"]",
+        "\"source:both\" -> \"channel:seen\" [label=\"(optional)\"]",
+        "\"sink:a\" [label=\"a\\nnull, codec packets\"]",
+    ] {
+        assert!(dot.contains(line), "{line}: {dot}");
+    }
+    assert!(draw("mermaid").contains("source_in -->|\"host (otherwise)\"| channel_rest"));
+}
+
+#[test]
+fn status_shows_the_channels_that_only_a_selector_names() {
+    let folder = temporary_folder();
+    let config = r#"
+channels { memory "fast"; memory "slow"; memory "rest" }
+sources {
+    seq "in" {
+        total-events 3
+        selector "multiplexing" header="level" {
+            case "crit" channel="fast" { optional "slow" }
+            default channel="rest"
+        }
+    }
+}
+sinks { null "a" channel="fast"; null "b" channel="slow"; null "c" channel="rest" }
+"#;
+    let agent = Agent::start(folder.path(), "routed", config);
+    assert_eq!(agent.status()["sources"][0]["channels"], serde_json::json!(["fast", "slow", "rest"]));
+}
+
 #[test]
 fn a_running_agent_answers_status_reload_and_log_level() {
     let folder = temporary_folder();
@@ -149,4 +224,48 @@ fn a_plugin_is_inspected_without_running_it() {
     for word in ["sha256:", "interceptor", "millrace:plugin"] {
         assert!(page.contains(word), "{word}: {page}");
     }
+}
+
+/// The exit code of a command whose standard output nobody reads, and what it says on standard error.
+fn unread(arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = Command::new(binary()).args(arguments).stdout(writer).output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let folder = temporary_folder();
+    let good = folder.path().join("good.kdl");
+    let bad = folder.path().join("bad.kdl");
+    fs::write(&good, CONFIG).unwrap();
+    fs::write(&bad, CONFIG.replace("netcat", "netcaat")).unwrap();
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let plugin = guest("configure-traps");
+    let plugin = plugin.to_str().unwrap();
+    let commands: [&[&str]; 10] = [
+        &["check", good],
+        &["check", bad],
+        &["check", bad, "--format", "json"],
+        &["graph", good],
+        &["graph", good, "--format", "dot"],
+        &["explain"],
+        &["explain", "taildir"],
+        &["completions", "bash"],
+        &["plugin", "inspect", plugin],
+        &["plugin", "new"],
+    ];
+    for command in commands {
+        assert_eq!(unread(command), (Some(141), String::new()), "{command:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = Command::new(binary()).arg("explain").stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let complaint = String::from_utf8(ended.stderr).unwrap();
+    assert!(complaint.starts_with("millrace: cannot write to standard output: No space left"), "{complaint}");
 }

@@ -73,8 +73,16 @@ fn a_changed_script_is_live_within_two_seconds_and_a_broken_one_is_refused() {
     eventually("it is delivered", || agent.metric("sink_events_delivered", "out") == 1);
     write(folder, "export function event(e) {\n    e.headers.version = ;\n}\n");
     eventually("it is refused", || agent.status()["last_reload"]["outcome"] == "refused");
-    let reload = agent.status()["last_reload"].to_string();
-    assert!(reload.contains("script tag: SyntaxError: unexpected token"), "{reload}");
+    let expected = format!(
+        "{}:2:25: script tag: SyntaxError: unexpected token in expression: ';'",
+        folder.join("tag.js").display()
+    );
+    assert_eq!(agent.status()["last_reload"]["reasons"], serde_json::json!([expected]));
+    let answer = agent.reload();
+    assert!(answer["text"].as_str().unwrap().contains("tag.js:2:25\n"), "{answer}");
+    let place = (&answer["findings"][0]["line"], &answer["findings"][0]["column"]);
+    assert_eq!(place, (&serde_json::json!(2), &serde_json::json!(25)), "{answer}");
+    assert!(agent.log().contains("tag.js:2:25: script tag"), "{}", agent.log());
     stream.write_all(b"two\n").unwrap();
     eventually("the old script works", || agent.metric("sink_events_delivered", "out") == 2);
     // The same text again is no change of the plan, but it ends the refusal.

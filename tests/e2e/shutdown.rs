@@ -1,6 +1,6 @@
 //! Stopping: a gentle stop empties what would be lost, a second signal does not wait, input that ends ends the agent.
 
-use std::{io::Write, net::TcpStream};
+use std::{fs, io::Write, net::TcpStream};
 
 use millrace_tests::{Agent, eventually, lines_of, temporary_folder};
 
@@ -47,6 +47,72 @@ sinks { http "away" channel="fast" { url "http://127.0.0.1:9/"; } }
     }
     assert_eq!(agent.wait().code(), Some(1));
     assert!(agent.log().contains("events=3"), "{}", agent.log());
+}
+
+#[test]
+fn an_agent_that_has_read_its_files_to_the_end_stops_when_asked_to() {
+    let folder = temporary_folder();
+    let (logs, drop, output) =
+        (folder.path().join("logs"), folder.path().join("drop"), folder.path().join("out"));
+    fs::create_dir_all(&logs).unwrap();
+    fs::create_dir_all(&drop).unwrap();
+    fs::write(logs.join("empty.log"), "").unwrap();
+    fs::write(drop.join("dropped.log"), "dropped\n").unwrap();
+    let lines: Vec<String> = (0..20_000).map(|line| format!("line {line:05}")).collect();
+    fs::write(logs.join("a.log"), lines[..12_000].join("\n") + "\n").unwrap();
+    fs::write(logs.join("b.log"), lines[12_000..].join("\n") + "\nunfinished").unwrap();
+    let config = format!(
+        r#"
+channels {{ file "durable" }}
+sources {{
+    taildir "web" channel="durable" {{ path "{}/*.log" }}
+    spooldir "drop" channel="durable" {{ spool-dir "{}" }}
+}}
+sinks {{ file-roll "out" channel="durable" {{ directory "{}" }} }}
+"#,
+        logs.display(),
+        drop.display(),
+        output.display()
+    );
+    Agent::write_config(folder.path(), "files", &config);
+    let mut expected = lines;
+    expected.push("dropped".into());
+    // The second run finds nothing new but the end of a line.
+    for _ in 0..2 {
+        expected.sort();
+        let mut agent = Agent::spawn(folder.path(), "files", &["--exit-when-done"]);
+        assert_eq!(agent.wait().code(), Some(0), "{}", agent.log());
+        let mut found = lines_of(&output);
+        found.sort();
+        assert_eq!(found, expected);
+        let mut file = fs::OpenOptions::new().append(true).open(logs.join("b.log")).unwrap();
+        file.write_all(b" no more\n").unwrap();
+        expected.push("unfinished no more".into());
+    }
+}
+
+#[test]
+fn an_agent_that_would_never_be_done_is_refused_with_the_sources_that_keep_it() {
+    let folder = temporary_folder();
+    let config = r#"
+channels { memory "fast" }
+sources {
+    netcat "in" channel="fast" { listen "127.0.0.1:0" }
+    seq "some" channel="fast" { total-events 5 }
+    seq "all" channel="fast"
+    exec "again" channel="fast" { command "true"; restart }
+}
+sinks { null "out" channel="fast" }
+"#;
+    Agent::write_config(folder.path(), "endless", config);
+    let mut agent = Agent::spawn(folder.path(), "endless", &["--exit-when-done"]);
+    assert_eq!(agent.wait().code(), Some(1), "{}", agent.log());
+    let log = agent.log();
+    for source in ["`in` (netcat)", "`all` (seq)", "`again` (exec)"] {
+        assert!(log.contains(&format!("error[run::never-done]: the source {source} never ends")), "{log}");
+    }
+    assert!(!log.contains("`some`") && log.contains("endless.kdl:5:5"), "{log}");
+    assert!(log.ends_with("--exit-when-done would wait for ever\n"), "{log}");
 }
 
 #[test]

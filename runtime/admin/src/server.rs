@@ -97,7 +97,7 @@ async fn ready(State(server): Shared) -> Response {
 }
 
 fn is_ready(component: &ComponentStatus) -> bool {
-    matches!(component.state, HealthState::Running | HealthState::Stopped)
+    matches!(component.state, HealthState::Running | HealthState::Idle | HealthState::Stopped)
 }
 
 async fn metrics(State(server): Shared) -> Response {

@@ -76,7 +76,13 @@ pub(crate) struct RunOptions {
     /// Do not watch files; reload only on SIGHUP and `millrace reload`
     #[arg(long)]
     pub(crate) no_watch: bool,
-    /// Stop when every source has ended and every channel is empty
+    /// Stop when there is nothing left to do
+    ///
+    /// That is when every source has ended or, as `taildir` and `spooldir`, has read every file that is there to its
+    /// end, and every channel with a sink is empty. A last line without an end stays for the next start, unless
+    /// `partial-timeout` makes an event of it; a file that cannot be read is waited for. With a source that never
+    /// ends, because others connect to it or it has no limit, the agent refuses to start. A source that is a plugin
+    /// ends when it says so.
     #[arg(long)]
     pub(crate) exit_when_done: bool,
 }

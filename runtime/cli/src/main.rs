@@ -1,5 +1,8 @@
 //! The `millrace` command: runs agents, checks and explains configurations, asks running agents.
 
+#[macro_use]
+mod output;
+
 mod agent_address;
 mod args;
 mod commands;

@@ -147,6 +147,13 @@ impl Diagnostic {
         Self { span: None, ..Self::error(code, Span::default(), reason) }
     }
 
+    /// The place and what is wrong there, on one line: `tag.js:2:9: …`.
+    pub fn line(&self, files: &Files) -> String {
+        let Some(span) = self.span else { return self.reason.clone() };
+        let (line, column) = files.line_column(span);
+        format!("{}:{line}:{column}: {}", files.path(span.file).display(), self.reason)
+    }
+
     /// Adds the text under the marked place.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {

@@ -99,6 +99,29 @@ fn a_good_configuration_becomes_its_specification() {
     assert_eq!(group.delivery.block("batch").unwrap().count("events"), 1000);
 }
 
+#[test]
+fn a_plugin_that_only_a_codec_names_is_used() {
+    let text = r#"
+plugins { in path="a.wasm"; child path="b.wasm"; out path="c.wasm"; both path="d.wasm"; idle path="e.wasm" }
+channels { memory "fast" }
+sources {
+    frames "one" channel="fast" codec="in"
+    frames "two" channel="fast" { codec "child" { magic "MR" } }
+}
+sinks {
+    null "x" channel="fast" codec="out"
+    null "y" channel="fast"
+}
+sink-groups { failover "group" { sink "y"; codec "both" } }
+"#;
+    let (spec, found) = parse(text);
+    let reasons: Vec<&str> = found.iter().map(|finding| finding.reason.as_str()).collect();
+    assert_eq!(reasons, ["the plugin `idle` is not used"]);
+    let group = &spec.groups[0];
+    assert_eq!(group.delivery.block("codec").unwrap().name(), Some("both"));
+    assert!(group.component.node.children.is_empty(), "a codec is no option of the processor");
+}
+
 const INNER: &[OptionSpec] = &[
     OptionSpec::required("certificate", OptionKind::Path, "A path"),
     OptionSpec::with_default("level", OptionKind::Integer { min: 1, max: 9 }, "3", "A level"),

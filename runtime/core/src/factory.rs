@@ -9,8 +9,15 @@ use bytestring::ByteString;
 use millrace_config::{Diagnostic, Diagnostics, OptionSpec, PluginSpec, Section, Span};
 
 use crate::{
-    channel::Channel, clock::Clock, codec::Codec, interceptor::Interceptor, metrics::Metrics,
-    plugin::PluginHost, selector::Selector, sink::Sink, source::Source,
+    channel::Channel,
+    clock::Clock,
+    codec::Codec,
+    interceptor::Interceptor,
+    metrics::Metrics,
+    plugin::PluginHost,
+    selector::{Selector, Way},
+    sink::Sink,
+    source::Source,
 };
 
 /// What a factory may use besides the options.
@@ -117,6 +124,8 @@ pub struct SelectorFactory {
     pub options: &'static [OptionSpec],
     /// A `selector` node that could be pasted.
     pub example: &'static str,
+    /// The channels that it may choose, where the source names these itself.
+    pub ways: fn(&Section, &[String]) -> Vec<Way>,
     /// Builds one. An unknown channel is a diagnostic.
     pub build: fn(&Section, &SelectorContext, &BuildContext) -> Result<Box<dyn Selector>, Diagnostics>,
 }

@@ -12,6 +12,8 @@ pub enum HealthState {
     Starting,
     /// Working, or waiting for work.
     Running,
+    /// A source has read, and its channels hold, everything that is there now; what comes later it reads as well.
+    Idle,
     /// Something failed; it is tried again after a pause.
     Retrying,
     /// It has ended and will not come back.

@@ -62,7 +62,7 @@ pub use metrics::{ChannelMetrics, InterceptorMetrics, Labels, Metrics, SinkMetri
 pub use plugin::{NoPlugins, PluginHost};
 pub use position::{PositionStore, PositionUpdate, Positions};
 pub use registry::Registry;
-pub use selector::{Route, Selector};
+pub use selector::{Route, Selector, Way};
 pub use sink::Sink;
 pub use source::{BoundSocket, Listen, Source, SourceContext};
 pub use state::{

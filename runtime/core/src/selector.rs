@@ -11,6 +11,27 @@ pub struct Route<'a> {
     pub optional: &'a [usize],
 }
 
+/// A channel that a selector may choose, for people to see: nothing is routed by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The name of the channel.
+    pub channel: String,
+    /// For which events, `severity=crit|alert`. None: for all.
+    pub when: Option<String>,
+}
+
+impl Way {
+    /// Adds a way; a channel that is there already has one more condition.
+    pub fn add(ways: &mut Vec<Self>, channel: &str, when: Option<String>) {
+        match ways.iter_mut().find(|way| way.channel == channel) {
+            Some(way) => {
+                way.when = way.when.take().zip(when).map(|(first, second)| format!("{first} or {second}"));
+            }
+            None => ways.push(Self { channel: channel.to_owned(), when }),
+        }
+    }
+}
+
 /// Chooses channels, event by event.
 pub trait Selector: Send + Sync {
     /// The channels of one event.

@@ -20,6 +20,12 @@ pub trait Source: Send {
         Vec::new()
     }
 
+    /// Whether it may come to an end: return by itself, or have read everything for now and say so
+    /// ([`crate::HealthState::Idle`]). A source that waits for others to connect never does.
+    fn may_end(&self) -> bool {
+        self.listens().is_empty()
+    }
+
     /// Runs until `cx.shutdown` is cancelled, then finishes the batch in hand and returns. A source that has
     /// read everything there will ever be returns `Ok` earlier.
     ///

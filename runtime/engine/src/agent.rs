@@ -257,7 +257,7 @@ impl AgentHandle {
                     .findings
                     .iter()
                     .find(|finding| finding.severity == millrace_config::Severity::Error);
-                let reason = first.map_or("", |finding| finding.reason.as_str());
+                let reason = first.map(|finding| finding.line(&report.files)).unwrap_or_default();
                 tracing::error!(
                     generation = report.generation,
                     reason,
@@ -283,7 +283,8 @@ impl AgentHandle {
         self.inner.shown.store(Arc::new(Shown::new(running, self.inner.services.clock.now(), report)));
     }
 
-    /// Waits until every source has ended by itself and every channel with a sink is empty.
+    /// Waits until every source has ended by itself, or has read all there is, and every channel with a sink is
+    /// empty. See [`crate::endless`].
     pub async fn done(&self) {
         while !self.inner.shown.load().is_done() {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use millrace_config::{Diagnostics, Node, Scalar, Span, Spanned};
+use millrace_config::{Diagnostic, Diagnostics, Node, Scalar, Span, Spanned};
 use millrace_core::{
     BuildContext, Channel, Clock, Codec, Interceptor, Member, Metrics, PipelineInterceptor, PluginHost,
     Registry, Selector, SelectorContext, Sink, Source,
@@ -184,6 +184,34 @@ pub fn validate(
     }
     for delivery in &plan.deliveries {
         note(builder.delivery(plan, delivery).map(drop));
+    }
+    findings
+}
+
+/// An error for each source that never ends, so that whoever waits for the end of an agent would wait for ever.
+pub fn endless(
+    plan: &AgentPlan,
+    registry: &Arc<Registry>,
+    clock: &Arc<dyn Clock>,
+    plugin_host: &Arc<dyn PluginHost>,
+) -> Diagnostics {
+    let builder = Builder {
+        registry: Arc::clone(registry),
+        clock: Arc::clone(clock),
+        metrics: Metrics::default(),
+        plugin_host: Arc::clone(plugin_host),
+    };
+    let mut findings = Diagnostics::default();
+    for source in &plan.sources {
+        // What cannot be built is told by whoever builds it to run it.
+        if !builder.source(plan, source).is_ok_and(|built| !built.may_end()) {
+            continue;
+        }
+        let kind = &source.component.kind;
+        let reason = format!("the source `{}` ({}) never ends", source.name, kind.value);
+        findings.push(
+            Diagnostic::error("run::never-done", kind.span, reason).label("there is always more to come"),
+        );
     }
     findings
 }

@@ -27,7 +27,7 @@ mod status;
 mod watch;
 
 pub use agent::{Agent, AgentHandle, Loader, Services, StartError};
-pub use build::validate;
+pub use build::{endless, validate};
 pub use plan::{AgentPlan, ChannelPlan, DeliveryPlan, InterceptorPlan, SelectorPlan, SinkTree, SourcePlan};
 pub use reload::{Action, Change, Outcome, ReloadReport};
 pub use status::{AgentStatus, ChannelStatus, ComponentStatus};

@@ -47,7 +47,7 @@ pub struct ComponentStatus {
     pub kind: String,
     /// What it is doing.
     pub state: HealthState,
-    /// The channels it is attached to.
+    /// The channels it is attached to; of a source, those that its selector may choose.
     pub channels: Vec<String>,
     /// Where it listens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -108,7 +108,7 @@ pub struct ReloadStatus {
     /// What there is to know about new versions of plugins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why it was refused.
+    /// Why it was refused, and warnings: each with its place, `agent.kdl:4:9: …`.
     pub reasons: Vec<String>,
     /// When it ended, in milliseconds since 1970.
     pub unix_millis: u64,
@@ -139,7 +139,8 @@ impl Shown {
         let mut interceptors = BTreeMap::new();
         for source in plan.iter().flat_map(|plan| &plan.sources) {
             let Some(runs) = running.sources.get(&source.name) else { continue };
-            let mut status = component(&source.name, &source.component.kind.value, source.channels.clone());
+            let channels = source.ways.iter().map(|way| way.channel.clone()).collect();
+            let mut status = component(&source.name, &source.component.kind.value, channels);
             status.addresses =
                 running.sockets.lock().addresses(&source.name).iter().map(ToString::to_string).collect();
             status.interceptors = runs.interceptors.iter().map(interceptor).collect();
@@ -185,7 +186,7 @@ impl Shown {
                 outcome: report.outcome,
                 changes: report.changes.clone(),
                 notes: report.notes.clone(),
-                reasons: report.findings.iter().map(|finding| finding.reason.clone()).collect(),
+                reasons: report.findings.iter().map(|finding| finding.line(&report.files)).collect(),
                 unix_millis: unix_millis(self.when),
             }),
         }
@@ -199,10 +200,11 @@ impl Shown {
         status
     }
 
-    /// Whether every source has ended and every channel with a sink is empty.
+    /// Whether every source has ended, or has read all there is, and every channel with a sink is empty.
     pub(crate) fn is_done(&self) -> bool {
-        let ended =
-            |part: &Part, health: &Health| *part != Part::Source || health.state() == HealthState::Stopped;
+        let ended = |part: &Part, health: &Health| {
+            *part != Part::Source || matches!(health.state(), HealthState::Stopped | HealthState::Idle)
+        };
         let has_sink = |channel: &PipelineChannel| {
             let sinks = self.components.iter().filter(|(part, _, _)| *part == Part::Sink);
             sinks.into_iter().any(|(_, status, _)| status.channels.iter().any(|name| **name == *channel.name))

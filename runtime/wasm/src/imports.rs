@@ -148,6 +148,14 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// The kind of grant.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Socket => "socket",
+        }
+    }
+
     /// A line for the `grant` block.
     pub(crate) fn line(self) -> &'static str {
         match self {

@@ -352,9 +352,8 @@ impl PluginHost for WasmHost {
         let names = component::read(&plugin.path.value).and_then(|wasm| imports::names(&wasm));
         if let Ok(names) = names {
             found.extend(grants.unused(&plugin.name.value, &names));
-            if let Ok(Some(manifest)) = imports::manifest(&names) {
-                found.extend(grants.compared(&plugin.name, &manifest.wants));
-            }
+            let wanted = imports::manifest(&names).ok().flatten().map(|manifest| manifest.wants);
+            found.extend(grants.compared(&plugin.name, &names, &wanted.unwrap_or_default()));
         }
         found
     }

@@ -8,10 +8,11 @@ use clap::CommandFactory;
 use crate::{
     args::{Arguments, CompletionOptions, ManOptions},
     exit::Answer,
+    output::output,
 };
 
 pub(crate) fn completions(options: &CompletionOptions) -> anyhow::Result<Answer> {
-    clap_complete::generate(options.shell, &mut Arguments::command(), "millrace", &mut std::io::stdout());
+    clap_complete::generate(options.shell, &mut Arguments::command(), "millrace", &mut output());
     Ok(Answer::Good)
 }
 

@@ -1,6 +1,7 @@
 //! `millrace graph`: the flow as text, DOT or Mermaid.
 
-use millrace_config::Report;
+use millrace_config::{ComponentSpec, Report};
+use millrace_core::Way;
 use millrace_engine::{AgentPlan, DeliveryPlan, SinkTree};
 
 use crate::{
@@ -32,24 +33,40 @@ pub(crate) fn graph(options: &GraphOptions) -> anyhow::Result<Answer> {
 fn text(plan: &AgentPlan) -> String {
     let mut lines = String::new();
     for source in &plan.sources {
-        let mut way = format!("{} ({})", source.name, source.component.kind.value);
+        let mut way = format!("{} ({})", source.name, kind(&source.component, source.component.codec()));
         for step in &source.interceptors {
             way.push_str(&format!(" > {}", step.name));
         }
-        lines.push_str(&format!("{way} -> {}\n", source.channels.join(", ")));
+        let channel = |way: &Way| match &way.when {
+            Some(when) => format!("{} ({when})", way.channel),
+            None => way.channel.clone(),
+        };
+        let channels: Vec<String> = source.ways.iter().map(channel).collect();
+        lines.push_str(&format!("{way} -> {}\n", channels.join(", ")));
     }
     for delivery in &plan.deliveries {
-        lines.push_str(&format!("{} -> {}\n", delivery.channel, tree_text(&delivery.tree)));
+        let tree = tree_text(&delivery.tree, codec(delivery));
+        lines.push_str(&format!("{} -> {tree}\n", delivery.channel));
     }
     lines
 }
 
-fn tree_text(tree: &SinkTree) -> String {
-    let own = format!("{} ({})", tree.name, tree.component.kind.value);
+/// A type, with the plugin that reads or writes bytes for it.
+fn kind(component: &ComponentSpec, codec: Option<&str>) -> String {
+    let kind = &component.kind.value;
+    codec.map_or_else(|| kind.clone(), |codec| format!("{kind}, codec {codec}"))
+}
+
+fn codec(delivery: &DeliveryPlan) -> Option<&str> {
+    delivery.delivery.block("codec")?.name()
+}
+
+fn tree_text(tree: &SinkTree, codec: Option<&str>) -> String {
+    let own = format!("{} ({})", tree.name, kind(&tree.component, codec));
     match &tree.members {
         None => own,
         Some(members) => {
-            let members: Vec<String> = members.iter().map(tree_text).collect();
+            let members: Vec<String> = members.iter().map(|member| tree_text(member, None)).collect();
             format!("{own} {{ {} }}", members.join("; "))
         }
     }
@@ -67,15 +84,19 @@ fn edges(plan: &AgentPlan) -> Edges {
         graph.node("channel", &channel.name, &channel.component.kind.value);
     }
     for source in &plan.sources {
-        let id = graph.node("source", &source.name, &source.component.kind.value);
+        let kind = kind(&source.component, source.component.codec());
+        let id = graph.node("source", &source.name, &kind);
         let steps: Vec<&str> = source.interceptors.iter().map(|step| step.name.as_str()).collect();
-        for channel in &source.channels {
-            graph.edges.push((id.clone(), format!("channel:{channel}"), steps.join(" > ")));
+        for way in &source.ways {
+            let when = way.when.iter().map(|when| format!("({when})"));
+            let label: Vec<String> = Some(steps.join(" > ")).into_iter().chain(when).collect();
+            let label = label.join(" ").trim_start().to_owned();
+            graph.edges.push((id.clone(), format!("channel:{}", way.channel), label));
         }
     }
-    for DeliveryPlan { channel, tree, .. } in &plan.deliveries {
-        let id = graph.tree(tree);
-        graph.edges.push((format!("channel:{channel}"), id, String::new()));
+    for delivery in &plan.deliveries {
+        let id = graph.tree(&delivery.tree, codec(delivery));
+        graph.edges.push((format!("channel:{}", delivery.channel), id, String::new()));
     }
     graph
 }
@@ -87,10 +108,10 @@ impl Edges {
         id
     }
 
-    fn tree(&mut self, tree: &SinkTree) -> String {
-        let id = self.node("sink", &tree.name, &tree.component.kind.value);
+    fn tree(&mut self, tree: &SinkTree, codec: Option<&str>) -> String {
+        let id = self.node("sink", &tree.name, &kind(&tree.component, codec));
         for member in tree.members.iter().flatten() {
-            let inner = self.tree(member);
+            let inner = self.tree(member, None);
             self.edges.push((id.clone(), inner, String::new()));
         }
         id

@@ -37,6 +37,15 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Answer> {
     if findings.has_errors() {
         return Ok(Answer::No);
     }
+    if options.exit_when_done {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let endless = millrace_engine::endless(&plan, &types, &clock, &host);
+        if !endless.is_empty() {
+            show(&endless, &files);
+            eprintln!("millrace: --exit-when-done would wait for ever");
+            return Ok(Answer::No);
+        }
+    }
     let log = logging::start(&options.log, options.log_format)?;
     raise_file_limit();
     let data_dir = plan.settings.data_dir.clone();

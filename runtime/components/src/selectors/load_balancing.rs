@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory};
+use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory, Way};
 use rand::Rng;
 
 const OPTIONS: &[OptionSpec] = &[OptionSpec::with_default(
@@ -22,6 +22,7 @@ pub(super) const FACTORY: SelectorFactory = SelectorFactory {
     summary: "Spreads events over the channels of the source, one channel for each event",
     options: OPTIONS,
     example: "selector \"load-balancing\" policy=\"random\"",
+    ways,
     build,
 };
 
@@ -40,6 +41,11 @@ fn build(
         channels: cx.default.clone(),
         next: (section.text("policy") == "round-robin").then(AtomicUsize::default),
     }))
+}
+
+fn ways(section: &Section, own: &[String]) -> Vec<Way> {
+    let when = if section.text("policy") == "random" { "by chance" } else { "in turn" };
+    own.iter().map(|name| Way { channel: name.clone(), when: Some(when.into()) }).collect()
 }
 
 struct LoadBalancingSelector {

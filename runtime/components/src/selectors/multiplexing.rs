@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory};
+use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory, Way};
 
 const CASE: &[OptionSpec] = &[
     OptionSpec::optional("channel", OptionKind::Texts, "Channels that must take these events"),
@@ -37,6 +37,7 @@ pub(super) const FACTORY: SelectorFactory = SelectorFactory {
     options: OPTIONS,
     example: "selector \"multiplexing\" header=\"severity\" {\n    case \"crit\" \"alert\" channel=\"fast\"\n    \
               default channel=\"durable\"\n}",
+    ways,
     build,
 };
 
@@ -78,6 +79,28 @@ fn build(
         case.settle(&default);
     }
     Ok(Box::new(MultiplexingSelector { header: section.text("header").to_owned(), cases, default }))
+}
+
+fn ways(section: &Section, own: &[String]) -> Vec<Way> {
+    let mut ways = Vec::new();
+    let header = section.text("header");
+    for case in section.blocks("case") {
+        let values: Vec<String> = case.names().map(|value| value.value.escape_debug().to_string()).collect();
+        let when = format!("{header}={}", values.join("|"));
+        for channel in case.texts("channel") {
+            Way::add(&mut ways, &channel.value, Some(when.clone()));
+        }
+        for channel in case.texts("optional") {
+            Way::add(&mut ways, &channel.value, Some(format!("{when}, optional")));
+        }
+    }
+    let default = section.block("default").map(|default| default.texts("channel"));
+    let default = default.map(|names| names.iter().map(|name| name.value.clone()).collect::<Vec<_>>());
+    let otherwise = (!ways.is_empty()).then(|| "otherwise".to_owned());
+    for channel in default.as_deref().unwrap_or(own) {
+        Way::add(&mut ways, channel, otherwise.clone());
+    }
+    ways
 }
 
 #[derive(Default)]

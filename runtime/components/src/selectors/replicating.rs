@@ -1,7 +1,7 @@
 //! Every event goes to every channel of its source.
 
 use millrace_config::{Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory};
+use millrace_core::{BuildContext, Event, Route, Selector, SelectorContext, SelectorFactory, Way};
 
 const OPTIONS: &[OptionSpec] = &[OptionSpec::optional(
     "optional",
@@ -14,6 +14,7 @@ pub(super) const FACTORY: SelectorFactory = SelectorFactory {
     summary: "Sends every event to every channel of the source",
     options: OPTIONS,
     example: "selector \"replicating\" { optional \"preview\" }",
+    ways,
     build,
 };
 
@@ -30,6 +31,17 @@ fn build(
     }
     let required = cx.default.iter().copied().filter(|channel| !optional.contains(channel)).collect();
     Ok(Box::new(ReplicatingSelector { required, optional }))
+}
+
+fn ways(section: &Section, own: &[String]) -> Vec<Way> {
+    let mut ways = Vec::new();
+    let optional = section.texts("optional");
+    let required = own.iter().filter(|name| !optional.iter().any(|optional| optional.value == **name));
+    required.for_each(|name| Way::add(&mut ways, name, None));
+    for name in optional {
+        Way::add(&mut ways, &name.value, Some("optional".into()));
+    }
+    ways
 }
 
 struct ReplicatingSelector {

@@ -43,6 +43,10 @@ struct SequenceSource {
 
 #[async_trait]
 impl Source for SequenceSource {
+    fn may_end(&self) -> bool {
+        self.events_max < i64::MAX.unsigned_abs()
+    }
+
     /// A number is passed only once the channels have it: a full channel repeats it.
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), SourceError> {
         let mut next = 0;

@@ -65,6 +65,10 @@ struct StressSource {
 
 #[async_trait]
 impl Source for StressSource {
+    fn may_end(&self) -> bool {
+        self.tried_max.min(self.committed_max) < u64::MAX
+    }
+
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), SourceError> {
         let (mut tried, mut committed) = (0, 0);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));

@@ -117,6 +117,9 @@ impl Checker<'_> {
             let help = format!("write `{} \"name\"`, or several names one after the other", node.name.value);
             self.report("config::missing-name", node.name.span, reason, "nothing follows", Some(help));
         }
+        if allowed == Arguments::Names {
+            self.behind_property(node, options);
+        }
         for (at, argument) in node.arguments.iter().enumerate() {
             let is_text = matches!(argument.value, Scalar::Text(_));
             let allowed_here = match allowed {
@@ -139,6 +142,33 @@ impl Checker<'_> {
             }
         }
         name
+    }
+
+    /// `case "1" channel="a" "b"`: KDL takes the last word for one more name, whoever writes it means the option.
+    fn behind_property(&mut self, node: &Node, options: &[OptionSpec]) {
+        let first = node.properties.iter().map(|property| property.name.span).min();
+        let is_behind = |argument: &&Spanned<Scalar>| first.is_some_and(|first| first < argument.span);
+        let Some(argument) = node.arguments.iter().find(is_behind) else { return };
+        let before = node.properties.iter().filter(|property| property.name.span < argument.span);
+        let Some(property) = before.max_by_key(|property| property.name.span) else { return };
+        let written = |arguments: &mut dyn Iterator<Item = &Spanned<Scalar>>| {
+            arguments.map(|one| format!(" {}", self.files.source(one.span))).collect::<String>()
+        };
+        let names = written(&mut node.arguments.iter().filter(|one| !is_behind(one)));
+        let behind = written(&mut node.arguments.iter().filter(is_behind));
+        let (kind, option) = (&node.name.value, &property.name.value);
+        let value = self.files.source(property.value.span);
+        let takes_more = options.iter().any(|known| {
+            known.name == *option
+                && matches!(known.kind, OptionKind::Texts | OptionKind::Paths | OptionKind::Addresses)
+        });
+        let help = if takes_more && !names.is_empty() {
+            format!("for several, write `{kind}{names} {{ {option} {value}{behind} }}`")
+        } else {
+            format!("names come first: `{kind}{names}{behind} {option}={value}`")
+        };
+        let reason = format!("{} stands behind `{option}`, which takes one value there", behind.trim_start());
+        self.report("config::stray-argument", argument.span, reason, "not expected here", Some(help));
     }
 
     fn stray(&mut self, node: &Node, argument: &Spanned<Scalar>, options: &[OptionSpec]) {

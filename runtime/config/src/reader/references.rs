@@ -71,8 +71,12 @@ fn check_plugins(spec: &AgentSpec, files: &Files, found: &mut Diagnostics) {
 }
 
 fn unused_plugins(spec: &AgentSpec, found: &mut Diagnostics) {
-    let used: BTreeSet<String> =
-        spec.components().filter_map(ComponentSpec::plugin).map(|plugin| plugin.value).collect();
+    let own = spec.components().filter_map(ComponentSpec::plugin).map(|plugin| plugin.value);
+    let sources = spec.sources.iter().filter_map(|source| source.component.codec());
+    let sinks = spec.sinks.iter().map(|sink| &sink.delivery);
+    let deliveries = sinks.chain(spec.groups.iter().map(|group| &group.delivery));
+    let codecs = sources.chain(deliveries.filter_map(|delivery| delivery.block("codec")?.name()));
+    let used: BTreeSet<String> = own.chain(codecs.map(str::to_owned)).collect();
     for plugin in &spec.plugins {
         if !used.contains(&plugin.name.value) {
             let reason = format!("the plugin `{}` is not used", plugin.name.value);
@@ -296,13 +300,25 @@ impl ComponentSpec {
         if self.kind.value != "wasm" {
             return None;
         }
-        let property = self.node.property("plugin").map(|property| &property.value);
-        let child = self.node.children_named("plugin").next().and_then(|child| child.arguments.first());
-        match property.or(child).map(|value| (&value.value, value.span)) {
+        match self.named_by("plugin").map(|value| (&value.value, value.span)) {
             Some((Scalar::Text(name), span)) => Some(Spanned::new(name.clone(), span)),
             // Neither a name nor text: left to the check of the component's options.
             Some(_) => None,
             None => Some(self.name.clone()),
         }
+    }
+
+    /// The plugin that its option `codec` names, where it has one.
+    pub fn codec(&self) -> Option<&str> {
+        match &self.named_by("codec")?.value {
+            Scalar::Text(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What `option="…"` or `option "…"` says.
+    fn named_by<'a>(&'a self, option: &'a str) -> Option<&'a Spanned<Scalar>> {
+        let property = self.node.property(option).map(|property| &property.value);
+        property.or_else(|| self.node.children_named(option).next()?.arguments.first())
     }
 }

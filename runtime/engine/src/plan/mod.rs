@@ -9,7 +9,7 @@ use millrace_config::{
     AgentSettings, AgentSpec, ComponentSpec, Diagnostic, Diagnostics, Files, Node, OptionSpec, PluginSpec,
     Scalar, Section, SourceSpec, Span, Spanned,
 };
-use millrace_core::{PluginHost, Registry};
+use millrace_core::{PluginHost, Registry, Way};
 
 mod sinks;
 
@@ -54,6 +54,8 @@ pub struct SourcePlan {
     pub plugin: Option<PluginVersion>,
     /// The names of its channels.
     pub channels: Vec<String>,
+    /// The channels that events may go to, as its selector chooses.
+    pub ways: Vec<Way>,
     /// Its interceptors in order.
     pub interceptors: Vec<InterceptorPlan>,
     /// Its selector.
@@ -212,7 +214,8 @@ impl Planner<'_> {
             }
             interceptors.push(planned);
         }
-        let selector = self.selector(spec.selector.as_ref(), component.kind.span);
+        let channels: Vec<String> = spec.channels.iter().map(|channel| channel.value.clone()).collect();
+        let selector = self.selector(spec.selector.as_ref(), component.kind.span, &channels);
         let Some(factory) = self.registry.source(&component.kind.value) else {
             let known = self.registry.sources.iter().map(|factory| factory.name);
             self.findings.push(unknown("source", &component.kind, known));
@@ -220,14 +223,16 @@ impl Planner<'_> {
         };
         let section = self.checked(&component.node, factory.options, factory.open);
         let plugin = version_of(component, factory.open, &self.spec.plugins, self.host);
+        let (selector, ways) = selector?;
         Some(SourcePlan {
             plugin,
             name: component.name.value.clone(),
             component: component.clone(),
             section,
-            channels: spec.channels.iter().map(|channel| channel.value.clone()).collect(),
+            channels,
+            ways,
             interceptors,
-            selector: selector?,
+            selector,
         })
     }
 
@@ -242,7 +247,13 @@ impl Planner<'_> {
         Some(InterceptorPlan { name: spec.name.value.clone(), component: spec.clone(), section, plugin })
     }
 
-    fn selector(&mut self, spec: Option<&ComponentSpec>, at: Span) -> Option<SelectorPlan> {
+    /// The selector and, with the source's own channels, where it may send events.
+    fn selector(
+        &mut self,
+        spec: Option<&ComponentSpec>,
+        at: Span,
+        own: &[String],
+    ) -> Option<(SelectorPlan, Vec<Way>)> {
         let kind = spec.map_or("replicating", |spec| spec.kind.value.as_str());
         let Some(factory) = self.registry.selector(kind) else {
             let kind = spec.map_or_else(|| Spanned::new(kind.to_owned(), at), |spec| spec.kind.clone());
@@ -252,7 +263,8 @@ impl Planner<'_> {
         };
         let node = spec.map_or_else(|| empty_node("replicating", at), |spec| spec.node.clone());
         let section = self.checked(&node, factory.options, false);
-        Some(SelectorPlan { component: spec.cloned(), section })
+        let ways = (factory.ways)(&section, own);
+        Some((SelectorPlan { component: spec.cloned(), section }, ways))
     }
 }
 
@@ -264,9 +276,8 @@ fn version_of(
     plugins: &[PluginSpec],
     host: &dyn PluginHost,
 ) -> Option<PluginVersion> {
-    let name = named_by(&spec.node, "codec");
     let own = || open.then(|| named_by(&spec.node, "plugin").unwrap_or(&spec.name.value));
-    version(name.or_else(own)?, plugins, host)
+    version(spec.codec().or_else(own)?, plugins, host)
 }
 
 /// The plugin of this name, in its version now.

@@ -1,7 +1,8 @@
 //! What a plugin asks for, against what it was granted.
 //!
 //! Imports say which kinds of grants a plugin needs at all; a manifest can say more (`wants { http "https://…" }`).
-//! What is missing is told as lines to paste, what nobody can use as a warning.
+//! What is missing is an error with the line to paste, whatever else is granted: a plugin whose service runs where the
+//! operator says does not name a place in its manifest. What nobody can use is a warning.
 
 use millrace_config::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -57,8 +58,6 @@ pub(crate) struct Missing {
     pub(crate) what: String,
     /// The line for the `grant` block.
     pub(crate) line: String,
-    /// Whether another place is granted: where a service runs is for the operator to know.
-    pub(crate) has_other_place: bool,
 }
 
 impl Grants {
@@ -66,9 +65,7 @@ impl Grants {
     pub(crate) fn missing(&self, wants: &Wants) -> Vec<Missing> {
         let mut missing = Vec::new();
         let mut miss = |what: String, rest: &str| {
-            let has_other_place = what.starts_with("http ") && !self.http.is_empty()
-                || what.starts_with("socket ") && !self.sockets.is_empty();
-            missing.push(Missing { line: format!("{what}{rest}"), what, has_other_place });
+            missing.push(Missing { line: format!("{what}{rest}"), what });
         };
         for origin in &wants.http {
             // What cannot be read is missing as well: nobody can have granted it.
@@ -114,25 +111,34 @@ impl Grants {
         missing
     }
 
-    /// What the manifest of a plugin asks for and does not have: an error, or a warning where it has another place.
-    pub(crate) fn compared(&self, plugin: &Spanned<String>, wanted: &[Want]) -> Diagnostics {
+    /// What a plugin asks for and does not have: by its manifest, and by imports that work only with a grant of a
+    /// kind of which neither the manifest names one nor the operator.
+    pub(crate) fn compared(&self, plugin: &Spanned<String>, names: &Names, wanted: &[Want]) -> Diagnostics {
         let mut wants = Wants::default();
         for want in wanted {
             wants.add(&want.kind, &want.values);
         }
         let mut found = Diagnostics::default();
-        for Missing { what, line, has_other_place } in self.missing(&wants) {
+        let mut tell = |what: &str, line: &str| {
             let reason = format!("plugin {} asks for {what}, which is not granted", plugin.value);
-            let told = if has_other_place { Diagnostic::warning } else { Diagnostic::error };
             found.push(
-                told("plugin::missing-grant", plugin.span, reason)
-                    .label(if has_other_place {
-                        "another place is granted"
-                    } else {
-                        "it will not work without"
-                    })
+                Diagnostic::error("plugin::missing-grant", plugin.span, reason)
+                    .label("it will not work without")
                     .help(format!("grant it in the plugin's node: grant {{ {line} }}")),
             );
+        };
+        for Missing { what, line } in self.missing(&wants) {
+            tell(&what, &line);
+        }
+        for need in [Need::Http, Need::Socket] {
+            let is_named = match need {
+                Need::Http => !wants.http.is_empty(),
+                Need::Socket => !wants.sockets.is_empty(),
+            };
+            let import = names.needs().find(|(_, needed)| *needed == need);
+            if let Some((import, _)) = import.filter(|_| !is_named && !self.satisfy(need)) {
+                tell(&format!("{} (it imports {import})", need.kind()), need.line());
+            }
         }
         found
     }

@@ -127,7 +127,7 @@ fn what_a_manifest_asks_for_in_vain_is_told_with_the_line_to_paste() {
     let want = |kind: &str, values: &[&str]| Want { kind: kind.into(), values: texts(values) };
     let wanted = [want("http", &["https://crm.example.com"]), want("secret", &["t"]), want("clocks", &[])];
     let told = |grants: &Grants| {
-        let found = grants.compared(&Spanned::new("crm".into(), Span::default()), &wanted);
+        let found = grants.compared(&Spanned::new("crm".into(), Span::default()), &Names::default(), &wanted);
         let texts = found
             .iter()
             .map(|one| format!("{:?} {} | {}", one.severity, one.reason, one.help.as_deref().unwrap()));
@@ -138,16 +138,35 @@ fn what_a_manifest_asks_for_in_vain_is_told_with_the_line_to_paste() {
         "Error plugin crm asks for secret \"t\", which is not granted | {paste} {{ secret \"t\" env=\"T\" origin=\"https://crm.example.com\" }}"
     );
     let clocks = format!("Error plugin crm asks for clocks, which is not granted | {paste} {{ clocks }}");
-    let http = |severity: &str| {
-        format!(
-            "{severity} plugin crm asks for http \"https://crm.example.com\", which is not granted | {paste} {{ http \"https://crm.example.com\" }}"
-        )
-    };
-    assert_eq!(told(&Grants::default()), [http("Error"), secret.clone(), clocks.clone()]);
-    // The operator may run the service elsewhere.
-    assert_eq!(told(&grants("http \"https://crm.internal\"")), [http("Warning"), secret, clocks]);
+    let http = format!(
+        "Error plugin crm asks for http \"https://crm.example.com\", which is not granted | {paste} {{ http \"https://crm.example.com\" }}"
+    );
+    assert_eq!(told(&Grants::default()), [http.clone(), secret.clone(), clocks.clone()]);
+    // Another place is no substitute for the one it names.
+    assert_eq!(told(&grants("http \"https://crm.internal\"")), [http, secret, clocks]);
     let all = grants(
         "http \"https://*.example.com\"\nsecret \"t\" env=\"T\" origin=\"https://crm.example.com\"\nclocks",
     );
     assert_eq!(told(&all), Vec::<String>::new());
+}
+
+#[test]
+fn an_import_that_works_only_with_a_grant_is_told_as_missing_unless_the_manifest_names_the_place() {
+    let names = Names {
+        imports: texts(&["millrace:plugin/http@0.1.0", "wasi:sockets/tcp@0.2.0", "wasi:sockets/udp@0.2.0"]),
+        ..Names::default()
+    };
+    let told = |grants: &Grants, wanted: &[Want]| {
+        let found = grants.compared(&Spanned::new("crm".into(), Span::default()), &names, wanted);
+        assert!(found.iter().all(|one| one.code == "plugin::missing-grant"));
+        found.iter().map(|one| one.reason.replace("plugin crm asks for ", "")).collect::<Vec<_>>()
+    };
+    let http = "http (it imports millrace:plugin/http@0.1.0), which is not granted";
+    let socket = "socket (it imports wasi:sockets/tcp@0.2.0), which is not granted";
+    assert_eq!(told(&Grants::default(), &[]), [http, socket]);
+    assert_eq!(told(&grants("socket \"tcp://a:1\""), &[]), [http]);
+    let wanted = [Want { kind: "http".into(), values: texts(&["https://crm.example.com"]) }];
+    let named = "http \"https://crm.example.com\", which is not granted";
+    assert_eq!(told(&grants("socket \"tcp://a:1\""), &wanted), [named]);
+    assert_eq!(told(&grants("http \"https://crm.example.com\"\nsocket \"tcp://a:1\""), &wanted), [""; 0]);
 }

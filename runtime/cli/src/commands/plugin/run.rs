@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write, stdin, stdout},
+    io::{BufRead, BufReader, Write, stdin},
 };
 
 use anyhow::{Context, bail};
@@ -11,7 +11,7 @@ use millrace_author::{
     rig::Rig,
 };
 
-use crate::{exit::Answer, plugin_args::RunLinesOptions};
+use crate::{exit::Answer, output::output, plugin_args::RunLinesOptions};
 
 #[expect(clippy::disallowed_methods, reason = "the user names the file of lines")]
 pub(crate) fn run(options: &RunLinesOptions) -> anyhow::Result<Answer> {
@@ -71,7 +71,7 @@ fn lines(input: &mut dyn BufRead, most: usize) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 fn show(piped: &Piped, count: usize, options: &RunLinesOptions) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
+    let mut out = output();
     for event in &piped.out {
         if options.show_headers {
             for (name, value) in event.headers.iter() {

@@ -139,6 +139,10 @@ enum Stderr {
 
 #[async_trait]
 impl Source for ExecSource {
+    fn may_end(&self) -> bool {
+        self.restart.is_none()
+    }
+
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), SourceError> {
         loop {
             let ended = self.once(&cx).await;

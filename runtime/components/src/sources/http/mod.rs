@@ -5,14 +5,16 @@
 //! | 200 | all required channels have committed; no body |
 //! | 400 | the JSON cannot be read or has the wrong shape, the compression is damaged |
 //! | 403 | `OPTIONS` or `TRACE` |
-//! | 405 | any other method than `GET`, `HEAD` and `POST`, which are treated alike |
+//! | 405 | any other method than `POST`, and than `GET` and `HEAD` where these bring something |
 //! | 408 | the body did not arrive within `read-timeout` |
 //! | 413 | the body is larger than `body-max`, or the batch larger than a channel could ever hold |
 //! | 415 | a content encoding other than gzip and deflate |
 //! | 500 | a character set the `json` form does not know, no events at all (an empty body, `null`), a mandatory parameter missing |
 //! | 503 | a channel or interceptor refused for now, or `bodies-max` is reached: try again after `Retry-After` seconds |
 //!
-//! Any path is accepted. A client that gets anything but 200 may send the same request again: nothing was
+//! Any path is accepted. As in Flume, `GET` with a body (or, for `blob`, with a query) is treated like `POST`, and
+//! the statuses above are Flume's. What Flume answers with 500, or takes for an event, although nobody means to send
+//! one (the `GET` of a browser or of a probe) is refused by its method here. A client that gets anything but 200 may send the same request again: nothing was
 //! acknowledged. Errors say why in a line of text.
 
 use std::{sync::Arc, time::Duration};

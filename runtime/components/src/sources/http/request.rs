@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
+    body::{Body, Incoming},
     header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use millrace_core::{
@@ -86,8 +86,15 @@ impl Requests {
         if method == Method::OPTIONS || method == Method::TRACE {
             return Err(Refused::new(StatusCode::FORBIDDEN, format!("{method} is forbidden")));
         }
-        if ![Method::GET, Method::HEAD, Method::POST].contains(method) {
-            let reason = format!("{method} is not allowed");
+        let brings_something = !request.body().is_end_stream()
+            || matches!(self.rules.form, Form::Blob { .. }) && request.uri().query().is_some();
+        let is_allowed = match *method {
+            Method::POST => true,
+            Method::GET | Method::HEAD => brings_something,
+            _ => false,
+        };
+        if !is_allowed {
+            let reason = format!("{method} is not allowed, events come by POST");
             return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, reason));
         }
         let (head, incoming) = request.into_parts();
@@ -149,7 +156,7 @@ fn refusal(refused: Refused) -> Response<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     match refused.status {
         StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
         // The rest of the body is not read, so nothing behind it could be understood.
         StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {

@@ -95,6 +95,7 @@ async fn the_table_of_answers_holds() {
         ("POST", "", &long, 413),
         ("POST", "content-encoding: br\r\n", ONE, 415),
         ("POST", "content-encoding: gzip\r\n", ONE, 400),
+        ("GET", "", b"", 405),
         ("PUT", "", ONE, 405),
         ("DELETE", "", b"", 405),
         ("PATCH", "", ONE, 405),
@@ -105,12 +106,38 @@ async fn the_table_of_answers_holds() {
         let shown = String::from_utf8_lossy(body);
         assert_eq!(answer.status, status, "{method} {headers} {shown}: {answer:?}");
         assert_eq!(answer.body.is_empty(), status == 200, "{answer:?}");
-        assert_eq!(answer.head.contains("allow: get, head, post"), status == 405);
+        assert_eq!(answer.head.contains("\r\nallow: post"), status == 405);
     }
     let (channel, result) = http.rig.stop().await;
     result.unwrap();
     assert_eq!(channel.bodies(), ["x"; 3]);
     assert!(channel.events().iter().all(|event| event.header("a").unwrap() == "1"));
+}
+
+#[tokio::test]
+async fn a_probe_that_brings_nothing_is_refused_by_its_method() {
+    for handler in ["json", "blob"] {
+        let http = start(&format!("handler \"{handler}\""));
+        for method in ["GET", "HEAD"] {
+            let answer =
+                raw(http.rig.addresses[0], format!("{method} / HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
+            let answer = String::from_utf8(answer.await).unwrap().to_lowercase();
+            assert!(
+                answer.starts_with("http/1.1 405 ") && answer.contains("\r\nallow: post\r\n"),
+                "{answer}"
+            );
+        }
+        let (channel, result) = http.rig.stop().await;
+        result.unwrap();
+        assert!(channel.events().is_empty(), "{handler}");
+    }
+}
+
+#[tokio::test]
+async fn the_query_of_a_get_is_an_event_for_blob() {
+    let http = start("handler \"blob\"");
+    assert_eq!(send(&http, "GET", "/pixel?page=a", "", b"").await.status, 200);
+    assert_eq!(http.rig.channel.events()[0].header("page").unwrap(), "a");
 }
 
 #[tokio::test]

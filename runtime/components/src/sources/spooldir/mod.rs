@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostics, Section};
-use millrace_core::{BuildContext, ProcessError, Source, SourceContext, SourceError, SourceFactory};
+use millrace_core::{
+    BuildContext, HealthState, ProcessError, Source, SourceContext, SourceError, SourceFactory,
+};
 
 use self::{
     options::{OPTIONS, Settings},
@@ -65,10 +67,15 @@ impl Source for SpoolDirSource {
                     Err(ProcessError::ShuttingDown) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 },
-                None => tokio::select! {
-                    () = cx.shutdown.cancelled() => {}
-                    () = tokio::time::sleep(self.settings.poll_delay) => {}
-                },
+                None => {
+                    if spool.is_read() {
+                        cx.health.set(HealthState::Idle);
+                    }
+                    tokio::select! {
+                        () = cx.shutdown.cancelled() => {}
+                        () = tokio::time::sleep(self.settings.poll_delay) => {}
+                    }
+                }
             }
         }
         Ok(())

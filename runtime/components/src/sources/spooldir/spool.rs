@@ -95,6 +95,14 @@ impl Spool {
         }
     }
 
+    /// Whether every file in the directory has been delivered, or set aside for good.
+    pub(super) fn is_read(&self) -> bool {
+        self.listed_at.is_some()
+            && self.next.is_empty()
+            && self.postponed.is_empty()
+            && !self.reported.contains_key(&self.settings.spool_dir)
+    }
+
     /// Opens files until one has something to read; false when there is none.
     fn open_next(&mut self) -> bool {
         self.list_if_due();
@@ -267,7 +275,7 @@ impl Spool {
             Ok(list) => {
                 self.next = list;
                 self.forget_vanished();
-                if self.health.state() != HealthState::Running {
+                if !matches!(self.health.state(), HealthState::Running | HealthState::Idle) {
                     self.health.set(HealthState::Running);
                 }
                 self.reported.remove(&self.settings.spool_dir.clone());

@@ -125,7 +125,29 @@ impl Tail {
         }
         let filled = self.read_queue();
         self.report();
+        if filled.batch.is_none() && !filled.more && self.is_read() {
+            self.health.set(HealthState::Idle);
+        }
         filled
+    }
+
+    /// Whether every file has been delivered up to its end. A line that never becomes an event unless it is finished
+    /// does not count, nor does a file without content.
+    fn is_read(&self) -> bool {
+        let owes = |file: &TailFile| {
+            let last = if file.gone.is_some() || self.settings.partial_timeout.is_some() {
+                Flush::Everything
+            } else if self.settings.multiline_timeout.is_some() {
+                Flush::Lines
+            } else {
+                Flush::Nothing
+            };
+            file.has_unread() || file.has_partial && file.flushed < last
+        };
+        self.made == self.delivered
+            && self.reported.is_empty()
+            && self.held.is_empty()
+            && !self.files.values().any(owes)
     }
 
     /// Reads what is left of files that no name leads to: they cannot be found again after a restart.
