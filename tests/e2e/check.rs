@@ -110,3 +110,57 @@ fn a_mistake_in_a_plugins_own_options_is_shown_in_the_configuration() {
     assert_eq!(findings[0]["line"], 6);
     assert!(findings[0]["reason"].as_str().unwrap().contains("contain"), "{findings:#?}");
 }
+
+#[test]
+fn every_missing_grant_is_named_beside_all_other_mistakes() {
+    let folder = temporary_folder();
+    let path = folder.path().join("agent.kdl");
+    let kdl = format!(
+        r#"
+plugins {{
+    sends-http path={:?}
+    dials path={:?}
+    enrich path={:?} {{ grant {{ http "https://elsewhere.example" }} }}
+}}
+channels {{ memory "m" }}
+sources {{ seq "s" channel="m" {{ interceptors {{ wasm "sends-http"; wasm "dials"; wasm "enrich" }} }} }}
+sinks {{ null "n" channel="m" colour="red" }}
+"#,
+        guest("sends-http"),
+        guest("imports-wasi-socket"),
+        guest("javascript-enrich"),
+    );
+    fs::write(&path, kdl).unwrap();
+    let output = Command::new(binary()).arg("check").arg(&path).args(["--format", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let told: Vec<(&str, &str, &str)> = findings
+        .iter()
+        .map(|one| (&one["severity"], &one["code"], &one["reason"]))
+        .map(|(severity, code, reason)| {
+            (severity.as_str().unwrap(), code.as_str().unwrap(), reason.as_str().unwrap())
+        })
+        .collect();
+    let missing = "plugin::missing-grant";
+    assert_eq!(
+        told,
+        [
+            (
+                "error",
+                missing,
+                "plugin sends-http asks for http (it imports millrace:plugin/http@0.1.0), which is not granted"
+            ),
+            (
+                "error",
+                missing,
+                "plugin dials asks for socket (it imports wasi:sockets/network@0.2.0), which is not granted"
+            ),
+            ("error", missing, "plugin enrich asks for http \"http://127.0.0.1:5071\", which is not granted"),
+            ("error", "config::unknown-option", "unknown option `colour` of `null`"),
+        ]
+    );
+    assert!(
+        findings[1]["help"].as_str().unwrap().contains("grant { socket \"tcp://host.example:5432\" }"),
+        "{findings:#?}"
+    );
+}

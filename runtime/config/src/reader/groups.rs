@@ -26,7 +26,8 @@ const MEMBER: &[OptionSpec] = &[
 
 impl Reader<'_> {
     pub(super) fn group(&mut self, node: &Node) -> GroupSpec {
-        let component = self.component(node, "sink group", &["sink", "batch", "retry", "codec", "concurrency"]);
+        let component =
+            self.component(node, "sink group", &["sink", "batch", "retry", "codec", "concurrency"]);
         let members: Vec<GroupMember> =
             node.children_named("sink").filter_map(|member| self.member(member)).collect();
         for (at, member) in members.iter().enumerate() {
