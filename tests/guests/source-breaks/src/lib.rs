@@ -1,6 +1,7 @@
 //! A source of endless numbers, one per poll, that breaks a rule once the number `at` is reached. `kind` is `loops` (poll does
 //! not come back), `allocates`, `recurses`, `too-many` (ten times the events that were asked for), `huge-position`, `gives-up`
-//! (fails for good), `later` (asks for a pause), or `spins` (has nothing, and wants to be asked again at once).
+//! (fails for good), `later` (asks for a pause), or `spins` (has nothing, and wants to be asked again at once). With `stop`
+//! it breaks no rule, but panics while it is stopped.
 
 use millrace_plugin::{Failure, Instance, Issue, Limits, Polled, Source};
 use serde::Deserialize;
@@ -24,6 +25,7 @@ enum Kind {
     GivesUp,
     Later,
     Spins,
+    Stop,
 }
 
 struct SourceBreaks {
@@ -64,13 +66,17 @@ impl Source for SourceBreaks {
                 }
                 Kind::GivesUp => return Err(Failure::Fatal("asked to give up".into())),
                 Kind::Later => return Err(Failure::Retry(None)),
-                Kind::Spins => return Ok(polled),
+                Kind::Spins | Kind::Stop => return Ok(polled),
             }
         }
         polled.events.push(self.next.to_string().as_bytes());
         self.next += 1;
         polled.position = Some(self.next.to_string().into_bytes());
         Ok(polled)
+    }
+
+    fn stop(&mut self, _: u32) {
+        assert!(!matches!(self.config.kind, Kind::Stop), "asked to panic in stop");
     }
 }
 
