@@ -4,6 +4,12 @@ use std::{fmt::Write, path::Path};
 
 use millrace_tests::guest;
 
+/// Limits of plugins that have the time they need, also on a busy machine.
+pub(super) const PATIENT: &str = r#"limits memory="16MiB" time="5s""#;
+
+/// Limits of plugins that use all the time they get.
+pub(super) const SHORT: &str = r#"limits memory="16MiB" time="75ms""#;
+
 /// Where the plugin stands.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Role {
@@ -24,11 +30,14 @@ pub(super) enum Role {
 pub(super) enum Amount {
     Exactly(u64),
     PerRound(u64),
+    /// For each call of the plugin.
+    PerCall(u64),
     AtLeast(u64),
     AtMost(u64),
 }
 
 /// What has to be seen.
+#[derive(Clone)]
 pub(super) enum Expect {
     /// A metric of the plugin, without `millrace_plugin_`, with the labels `component`, `plugin` and these.
     Plugin(&'static str, String, Amount),
@@ -53,6 +62,7 @@ pub(super) enum Expect {
 }
 
 /// One hostile plugin.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) guest: &'static str,
@@ -65,6 +75,10 @@ pub(super) struct Case {
     pub(super) lines: Vec<String>,
     /// Each round comes by a connection of its own, because the agent closes it.
     pub(super) connects_again: bool,
+    /// The lines are sent in every so many rounds only, beginning with the first.
+    pub(super) every: u64,
+    /// The guest that it follows in the running agent.
+    pub(super) follows: Option<&'static str>,
     pub(super) expect: Vec<Expect>,
 }
 
@@ -73,11 +87,13 @@ impl Case {
         Self {
             name,
             guest,
-            plugin: r#"limits memory="16MiB" time="500ms""#.to_owned(),
+            plugin: PATIENT.to_owned(),
             role,
             options: String::new(),
             lines: Vec::new(),
             connects_again: false,
+            every: 1,
+            follows: None,
             expect: Vec::new(),
         }
     }
@@ -151,6 +167,19 @@ impl Case {
         (self.role != Role::Source).then_some(self.name)
     }
 
+    /// How often it was sent its lines in so many rounds.
+    pub(super) fn rounds(&self, rounds: u64) -> u64 {
+        rounds.div_ceil(self.every)
+    }
+
+    /// What stands in its place before it comes: itself, or what it follows.
+    pub(super) fn before(self) -> Self {
+        match self.follows {
+            Some(guest) => Self { guest, options: String::new(), ..self },
+            None => self,
+        }
+    }
+
     /// Its nodes in the blocks of the configuration.
     pub(super) fn add_to(&self, config: &mut Config<'_>) {
         let Self { name, options, .. } = self;
@@ -171,7 +200,11 @@ impl Case {
             Role::Sink => format!(
                 r#"wasm {name:?} channel={name:?} {{ retry initial="50ms" longest="500ms"; {options} }}"#
             ),
-            Role::Encoder => config.file_roll(name, name, &format!("codec {name:?} {{ {options} }}")),
+            Role::Encoder => config.file_roll(
+                name,
+                name,
+                &format!("append-newline #false; codec {name:?} {{ {options} }}"),
+            ),
             _ => config.file_roll(name, name, r#"serializer "json""#),
         };
         config.part(&source, &format!("{channel} {name:?}"), &sink);

@@ -1,6 +1,9 @@
 //! Hostile interceptors: what they do with their time, their memory, their answers and what they were lent.
 
-use super::case::{Amount, Case, Expect, Role};
+use super::case::{Amount, Case, Expect, Role, SHORT};
+
+/// Limits of plugins that need much memory to be harmful.
+const LARGE: &str = r#"limits memory="512MiB" time="5s""#;
 
 fn case(name: &'static str, guest: &'static str) -> Case {
     Case::new(Role::Interceptor, name, guest)
@@ -18,6 +21,11 @@ fn poisoned(name: &'static str, guest: &'static str, kind: &'static str, reason:
 /// Every line breaks it, and there are few: each is set aside.
 fn breaks_on_all(name: &'static str, guest: &'static str, kind: &'static str, reason: &'static str) -> Case {
     case(name, guest).lines(&["a"]).delivers(&[]).letters(&["a"], reason).faults(kind, 2)
+}
+
+/// Every call takes a good part of a second and much memory.
+fn rarely(case: Case) -> Case {
+    Case { every: 8, ..case.plugin(LARGE) }
 }
 
 /// An answer that breaks a rule.
@@ -40,8 +48,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn faults() -> Vec<Case> {
     vec![
-        poisoned("loop", "loops-forever", "deadline", "the call took longer than 25ms")
-            .plugin(r#"limits memory="16MiB" time="25ms""#),
+        poisoned("loop", "loops-forever", "deadline", "the call took longer than 75ms").plugin(SHORT),
         poisoned(
             "allocation",
             "allocates-forever",
@@ -59,6 +66,16 @@ fn faults() -> Vec<Case> {
         )
         .lines(&["a"; 20])
         .faults("trap", 2),
+        // It takes the place of one that works, and has to give it back.
+        Case {
+            follows: Some("keeps-all"),
+            ..case("trap-on-trial", "traps-everywhere")
+                .options(r#"in "intercept""#)
+                .lines(&["a"])
+                .delivers(&["a"])
+                .faults("trap", 3)
+                .expect(Expect::Plugin("swaps_rolled_back_total", String::new(), Amount::Exactly(1)))
+        },
         // What it was not asked for it does not get: it only traps where the agent would swap it.
         case("trap-in-save", "traps-everywhere")
             .options(r#"in "save""#)
@@ -89,17 +106,22 @@ fn answers() -> Vec<Case> {
         bad_rows("packed-ends", "ends", "the ends of bodies do not ascend to the 2 bytes there are"),
         breaks_on_all("bad-utf8", "bad-utf8", "edits", "header \"k\" is not UTF-8"),
         case("duplicate-edits", "duplicate-edits").lines(&["a"]).delivers(&["last [a=last b=last c=last]"]),
-        breaks_on_all("channel-not-granted", "routes", "edits", "grant { channel \"rejected\" }")
+        case("channel-not-granted", "routes")
             .options(r#"channel "rejected""#)
-            .lines(&["!a"])
-            .letters(&["!a"], ""),
-        breaks_on_all("huge-list", "huge-return", "trap", "").options("edits 1000000"),
-        breaks_on_all("huge-body", "huge-return", "trap", "").options("body-bytes 200000000"),
+            .lines(&["a", "!b"])
+            .delivers(&["a"])
+            .letters(&["!b"], "grant { channel \"rejected\" }")
+            .faults("edits", 2),
+        rarely(breaks_on_all("huge-list", "huge-return", "trap", "too much data").options("edits 1000000")),
+        rarely(
+            breaks_on_all("huge-body", "huge-return", "trap", "too much data")
+                .options("body-bytes 200000000"),
+        ),
         breaks_on_all("huge-memory", "huge-return", "memory", "bytes of memory allowed")
             .options("body-bytes 200000000"),
         breaks_on_all("amplification", "amplifies", "edits", "more than 100000 events out of splits")
             .options("copies 200000")
-            .plugin(r#"limits memory="256MiB" time="5s""#),
+            .plugin(LARGE),
     ]
 }
 
@@ -124,7 +146,7 @@ fn floods() -> Vec<Case> {
         quiet("metric-flood", "metric-flood").options("names 1000").expect(Expect::Plugin(
             "metrics_undeclared_total",
             String::new(),
-            Amount::PerRound(3000),
+            Amount::PerCall(3000),
         )),
         quiet("label-flood", "metric-flood").options("names 0; values 1000").expect(Expect::Plugin(
             "metrics_refused_total",
@@ -133,10 +155,10 @@ fn floods() -> Vec<Case> {
         )),
         case("state-flood", "state-flood")
             .options("bytes 100")
-            .plugin(r#"limits memory="16MiB" time="500ms" state="64KiB""#)
+            .plugin(r#"limits memory="16MiB" time="5s" state="64KiB""#)
             .lines(&["a"])
             .delivers(&["a [*"])
-            .expect(Expect::Plugin("state_refused_total", String::new(), Amount::PerRound(1)))
+            .expect(Expect::Plugin("state_refused_total", String::new(), Amount::PerCall(1)))
             .expect(Expect::Plugin("state_bytes", String::new(), Amount::AtMost(64 << 10))),
         held(
             "state-of-failed-calls",

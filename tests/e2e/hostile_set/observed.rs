@@ -86,14 +86,14 @@ impl Observed {
     fn unmet(&self, case: &Case, expect: &Expect) -> Option<String> {
         match expect {
             Expect::Plugin(name, labels, amount) => {
-                self.not_so_much(&format!("{name} {labels}"), self.plugin(case, name, labels), *amount)
+                self.not_so_much(case, &format!("{name} {labels}"), self.plugin(case, name, labels), *amount)
             }
             Expect::Metric(name, amount) => {
                 let series = format!("millrace_{name}{{component=\"{}\"}}", case.name);
-                self.not_so_much(name, self.metric(&series), *amount)
+                self.not_so_much(case, name, self.metric(&series), *amount)
             }
             Expect::Delivers(lines) => {
-                let wanted = self.every_round(lines);
+                let wanted = self.every_round(case, lines);
                 let found = self.delivered(case);
                 let fits = |(found, wanted): (&String, &String)| match wanted.strip_suffix('*') {
                     Some(start) => found.starts_with(start),
@@ -115,7 +115,7 @@ impl Observed {
             }
             Expect::Letters(bodies, reason) => {
                 let letters = self.letters_of(case);
-                let wanted = self.every_round(bodies);
+                let wanted = self.every_round(case, bodies);
                 let found: Vec<String> = letters.iter().map(|(body, _)| body.clone()).collect();
                 if found != wanted {
                     return Some(different("dead letters", &found, &wanted));
@@ -131,7 +131,7 @@ impl Observed {
                 let all = self.status["channels"].as_array().into_iter().flatten();
                 let kept = all.filter(|channel| channel["name"] == case.name).map(|one| &one["events"]);
                 let kept = kept.filter_map(Value::as_u64).sum();
-                self.not_so_much("events in the channel", kept, Amount::PerRound(*events))
+                self.not_so_much(case, "events in the channel", kept, Amount::PerRound(*events))
             }
             Expect::LogLinesPerCall(lines) => {
                 let label = format!("component=\"{}\"", case.component());
@@ -139,11 +139,11 @@ impl Observed {
                     self.log.lines().filter(|line| line.contains(&label) && line.contains("line=\""));
                 let told = written.count() as u64 + self.plugin(case, "log_lines_suppressed_total", "");
                 let calls = self.plugin(case, "calls_total", "");
-                self.not_so_much("log lines", told, Amount::Exactly(calls * lines))
+                self.not_so_much(case, "log lines", told, Amount::Exactly(calls * lines))
             }
             Expect::CallsArePaced => {
                 let calls = self.plugin(case, "calls_total", "");
-                self.not_so_much("calls", calls, Amount::AtMost(self.uptime_ms))
+                self.not_so_much(case, "calls", calls, Amount::AtMost(self.uptime_ms))
             }
         }
     }
@@ -160,18 +160,20 @@ impl Observed {
         })
     }
 
-    fn not_so_much(&self, what: &str, found: u64, amount: Amount) -> Option<String> {
+    fn not_so_much(&self, case: &Case, what: &str, found: u64, amount: Amount) -> Option<String> {
+        let exactly = |wanted: u64| (found == wanted, format!("{wanted}"));
         let (is_met, wanted) = match amount {
-            Amount::Exactly(wanted) => (found == wanted, format!("{wanted}")),
-            Amount::PerRound(each) => (found == each * self.rounds, format!("{}", each * self.rounds)),
+            Amount::Exactly(wanted) => exactly(wanted),
+            Amount::PerRound(each) => exactly(each * case.rounds(self.rounds)),
+            Amount::PerCall(each) => exactly(each * self.plugin(case, "calls_total", "")),
             Amount::AtLeast(least) => (found >= least, format!("at least {least}")),
             Amount::AtMost(most) => (found <= most, format!("at most {most}")),
         };
         (!is_met).then(|| format!("{what}: {found}, not {wanted}"))
     }
 
-    fn every_round(&self, lines: &[String]) -> Vec<String> {
-        (0..self.rounds).flat_map(|_| lines.iter().cloned()).collect()
+    fn every_round(&self, case: &Case, lines: &[String]) -> Vec<String> {
+        (0..case.rounds(self.rounds)).flat_map(|_| lines.iter().cloned()).collect()
     }
 
     /// What came out: the body, and the headers where there are any.

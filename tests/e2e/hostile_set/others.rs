@@ -1,6 +1,6 @@
 //! Hostile sources, sinks and codecs.
 
-use super::case::{Amount, Case, Expect, Role};
+use super::case::{Amount, Case, Expect, PATIENT, Role, SHORT};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = sources();
@@ -9,11 +9,16 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Only loops meet their deadline.
+fn limits(kind: &str) -> &'static str {
+    if kind == "loops" { SHORT } else { PATIENT }
+}
+
 /// It gives the events before the one at which it breaks, each once, and is started again and again.
 fn source(name: &'static str, kind: &str, events: u64) -> Case {
     Case::new(Role::Source, name, "source-breaks")
         .options(format!("kind {kind:?}; at {events}"))
-        .plugin(r#"limits memory="16MiB" time="25ms""#)
+        .plugin(limits(kind))
         .expect(Expect::CountsTo(events))
 }
 
@@ -35,7 +40,7 @@ fn sources() -> Vec<Case> {
             .expect(Expect::CountsTo(2))
             .expect(Expect::LastError("answer: the position went back to where it was 1 answers ago"))
             .faults("answer", 2),
-        broke(source("poll-loops", "loops", 3), "deadline", "the call took longer than 25ms"),
+        broke(source("poll-loops", "loops", 3), "deadline", "the call took longer than 75ms"),
         broke(source("poll-allocates", "allocates", 3), "memory", "bytes of memory allowed"),
         broke(source("poll-recurses", "recurses", 3), "stack", "the stack is used up"),
         broke(source("poll-floods", "too-many", 3), "answer", "at most 1000 were asked for"),
@@ -54,7 +59,7 @@ fn sources() -> Vec<Case> {
 fn sink(name: &'static str, kind: &str, fault: &str, reason: &'static str) -> Case {
     Case::new(Role::Sink, name, "sink-breaks")
         .options(format!("kind {kind:?}"))
-        .plugin(r#"limits memory="16MiB" time="25ms""#)
+        .plugin(limits(kind))
         .lines(&["a", "b", "poison", "c"])
         .letters(&["poison"], reason)
         .faults(fault, 2)
@@ -66,14 +71,14 @@ fn sinks() -> Vec<Case> {
         Case::new(Role::Sink, name, "sink-breaks").options(format!("kind {kind:?}")).lines(&["poison"])
     };
     vec![
-        sink("deliver-loops", "loops", "deadline", "the call took longer than 25ms"),
+        sink("deliver-loops", "loops", "deadline", "the call took longer than 75ms"),
         sink("deliver-allocates", "allocates", "memory", "bytes of memory allowed"),
         sink("deliver-recurses", "recurses", "stack", "the stack is used up"),
         sink("deliver-out-of-range", "out-of-range", "answer", "is refused, the batch has"),
         Case {
             guest: "sink-traps",
             options: String::new(),
-            plugin: r#"limits memory="16MiB" time="500ms"; grant { http "http://granted.example" }"#.into(),
+            plugin: r#"limits memory="16MiB" time="5s"; grant { http "http://granted.example" }"#.into(),
             ..sink("trap-in-deliver", "", "trap", "is poison")
         },
         bad("sink-rejects", "rejects").rejected(&["poison"], "asked to reject"),
@@ -90,10 +95,11 @@ fn sinks() -> Vec<Case> {
 }
 
 fn codec(role: Role, name: &'static str, call: &str, kind: &str, fault: &str) -> Case {
+    let least = if call == "stop" { 1 } else { 2 };
     Case::new(role, name, "codec-breaks")
         .options(format!("in {call:?}; kind {kind:?}"))
-        .plugin(r#"limits memory="16MiB" time="25ms""#)
-        .faults(fault, 2)
+        .plugin(limits(kind))
+        .faults(fault, least)
 }
 
 /// The line is the stream's end: there is no telling what in it is wrong.
@@ -124,9 +130,9 @@ fn codecs() -> Vec<Case> {
         frame("frame-loops", "loops", "deadline"),
         frame("frame-lies", "lies", "answer"),
         decode("trap-in-decode", "traps", "trap", "asked to panic in Decode"),
-        decode("decode-loops", "loops", "deadline", "the call took longer than 25ms"),
+        decode("decode-loops", "loops", "deadline", "the call took longer than 75ms"),
         encode("trap-in-encode", "traps", "trap", "asked to panic in Encode"),
-        encode("encode-loops", "loops", "deadline", "the call took longer than 25ms"),
+        encode("encode-loops", "loops", "deadline", "the call took longer than 75ms"),
         encode("encode-lies", "lies", "answer", "byte strings for"),
         codec(Role::Decoder, "codec-stop", "stop", "traps", "trap").lines(&["a"]).delivers(&["a"]),
     ]

@@ -11,9 +11,14 @@ fn case(name: &'static str, guest: &'static str) -> Case {
     Case::new(Role::Interceptor, name, guest)
 }
 
-/// Uses that were refused, so many in each round.
-fn refused(case: Case, what: &str, per_round: u64) -> Case {
-    case.expect(Expect::Plugin("refused_total", format!("what={what:?}"), Amount::PerRound(per_round)))
+/// Uses that were refused: one for each of so many lines of a round.
+fn refused(case: Case, what: &str, lines: u64) -> Case {
+    case.expect(Expect::Plugin("refused_total", format!("what={what:?}"), Amount::PerRound(lines)))
+}
+
+/// So many in each call.
+fn refused_by_call(case: Case, what: &str, per_call: u64) -> Case {
+    case.expect(Expect::Plugin("refused_total", format!("what={what:?}"), Amount::PerCall(per_call)))
 }
 
 pub(super) fn cases(folder: &Path, servers: &Servers) -> Vec<Case> {
@@ -24,7 +29,7 @@ pub(super) fn cases(folder: &Path, servers: &Servers) -> Vec<Case> {
 }
 
 fn http(servers: &Servers) -> Vec<Case> {
-    let limits = r#"limits memory="16MiB" time="2s""#;
+    let limits = r#"limits memory="16MiB" time="5s""#;
     let granted = |grant: String| format!("{limits}; grant {{ {grant} }}");
     let asking = |name, url: String, grant: String, outcome: &str| {
         case(name, "http-denied")
@@ -42,7 +47,7 @@ fn http(servers: &Servers) -> Vec<Case> {
     let endless = format!("http://127.0.0.1:{}", servers.endless.port);
     vec![
         refused(asking("http-loopback", format!("{inside:?}"), elsewhere(), "denied"), "http-origin", 1),
-        refused(
+        refused_by_call(
             asking(
                 "http-metadata",
                 metadata.to_owned(),
@@ -53,7 +58,7 @@ fn http(servers: &Servers) -> Vec<Case> {
             4,
         ),
         // The name is granted, what it resolves to is not.
-        refused(
+        refused_by_call(
             asking("dns-inward", format!("\"{name}/\""), format!("http {name:?}"), "denied"),
             "address",
             1,
@@ -66,7 +71,7 @@ fn http(servers: &Servers) -> Vec<Case> {
             "http-origin",
             1,
         ),
-        refused(
+        refused_by_call(
             asking(
                 "secret-not-granted",
                 format!("\"{outer}/\"; secret \"crm\""),
@@ -99,7 +104,7 @@ fn http(servers: &Servers) -> Vec<Case> {
 
 fn wasi(servers: &Servers) -> Vec<Case> {
     let inside = servers.inside.port;
-    let bounded = |grant: &str| format!(r#"limits memory="16MiB" time="2s"; grant {{ {grant} }}"#);
+    let bounded = |grant: &str| format!(r#"limits memory="16MiB" time="5s"; grant {{ {grant} }}"#);
     vec![
         refused(
             case("wasi-http", "wasi-http")
@@ -121,6 +126,8 @@ fn wasi(servers: &Servers) -> Vec<Case> {
             .plugin(bounded(r#"socket "tcp://granted.example:5432""#))
             .lines(&["listen 127.0.0.1:0", "udp 127.0.0.1:9"])
             .delivers(&["error: *", "error: *"]),
+        loops("wasi-loops"),
+        loops("wasi-loops-too"),
         // Within its rights, but for ever.
         case("wasi-sleeps", "wasi-files")
             .plugin(r#"limits memory="16MiB" time="50ms"; grant { clocks }"#)
@@ -134,6 +141,17 @@ fn wasi(servers: &Servers) -> Vec<Case> {
             .letters(&["exit"], "the plugin called exit")
             .faults("trap", 2),
     ]
+}
+
+/// It may wait, so its calls stay with the workers of the runtime, and it has much time, all of which it uses.
+fn loops(name: &'static str) -> Case {
+    let case = case(name, "wasi-files")
+        .plugin(r#"limits memory="16MiB" time="2s"; grant { clocks }"#)
+        .lines(&["loop"])
+        .delivers(&[])
+        .letters(&["loop"], "the call took longer than 2s")
+        .faults("deadline", 2);
+    Case { every: 8, ..case }
 }
 
 /// A folder that is granted, with all ways out of it.
@@ -164,7 +182,7 @@ fn files(folder: &Path) -> Vec<Case> {
     vec![
         refused(
             case("path-escapes", "wasi-files")
-                .plugin(format!(r#"limits memory="16MiB" time="2s"; grant {{ {grant} }}"#))
+                .plugin(format!(r#"limits memory="16MiB" time="5s"; grant {{ {grant} }}"#))
                 .lines(&escapes)
                 .delivers(&errors(escapes.len())),
             "file",
