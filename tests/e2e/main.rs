@@ -9,6 +9,7 @@ mod codec;
 mod command_line;
 mod crash;
 mod examples;
+mod hostile_set;
 mod languages;
 mod misbehaving;
 mod plugin_author;

@@ -204,6 +204,7 @@ impl Codec for WasmCodec {
                         Err(fault) => search.broke(fault),
                     }
                 };
+                self.template.metrics.dead_letters.inc_by(bad.len() as u64);
                 refused.extend(bad.into_iter().map(|(row, fault)| (row, fault.to_string())));
                 refused.sort_by_key(|(row, _)| *row);
             }
@@ -257,6 +258,7 @@ impl Codec for WasmCodec {
                         Err(fault) => search.broke(fault),
                     }
                 };
+                self.template.metrics.dead_letters.inc_by(bad.len() as u64);
                 refusals
                     .extend(bad.into_iter().map(|(row, fault)| Refusal { row, reason: fault.to_string() }));
                 refusals.sort_by_key(|refusal| refusal.row);

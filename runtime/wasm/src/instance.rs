@@ -149,8 +149,11 @@ impl Instance {
         };
         drop(running);
         store.data_mut().configured();
-        let (answer, instance, intercept) =
-            started.map_err(|error| StartError::Fault(fault(&store, &error, time)))?;
+        let (answer, instance, intercept) = started.map_err(|error| {
+            let fault = fault(&store, &error, time);
+            template.metrics.fault(fault.kind).inc();
+            StartError::Fault(fault)
+        })?;
         answer.map_err(StartError::Issues)?;
         template.metrics.instances.inc();
         template.metrics.instances_started.inc();
@@ -279,6 +282,11 @@ impl Instance {
         }
     }
 
+    /// Counts a fault in a call that belongs to no batch.
+    pub(crate) fn note(&self, fault: &Fault) {
+        self.template.metrics.fault(fault.kind).inc();
+    }
+
     pub(crate) fn last_call_nanos(&self) -> u64 {
         self.last_call_nanos
     }
@@ -323,6 +331,7 @@ impl Instance {
         };
         if let Err(error) = stopped {
             let fault = fault(&self.store, &error, time);
+            self.template.metrics.fault(fault.kind).inc();
             tracing::warn!(target: "plugin", component = self.template.component, %fault, "plugin broke while it stopped");
         }
         drop(running);

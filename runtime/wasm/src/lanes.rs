@@ -186,6 +186,7 @@ impl Lane {
             Ok(Ok(snapshot)) => Ok(snapshot),
             Ok(Err(reason)) => Err(escaped(&reason, REASON_BYTES_MAX)),
             Err(fault) => {
+                instance.note(&fault);
                 self.discard();
                 Err(fault.to_string())
             }
@@ -216,7 +217,10 @@ impl Lane {
                 Ok(())
             }
             Some(Ok(Err(reason))) => Err(escaped(&reason, REASON_BYTES_MAX)),
-            Some(Err(fault)) => Err(fault.to_string()),
+            Some(Err(fault)) => {
+                template.metrics.fault(fault.kind).inc();
+                Err(fault.to_string())
+            }
         }
     }
 

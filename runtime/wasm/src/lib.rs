@@ -57,6 +57,7 @@ mod source;
 mod state;
 mod swap;
 mod ticker;
+mod trail;
 
 pub use component::FILE_BYTES_MAX;
 pub use error::HostError;

@@ -1,12 +1,14 @@
 //! A plugin as a source: it is polled, its events and its position go into the channel in one commit.
 //!
 //! A fault ends the run; whoever supervises the source starts it again after a pause, with a fresh instance at the
-//! position that was committed last. So nothing that a guest does can lose or repeat an event of the channel.
+//! position that was committed last. So nothing that a guest does can lose or repeat an event of the channel: one whose
+//! position goes back to where it was is stopped, in the next run as in the first (see `trail`).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use bytestring::ByteString;
 use millrace_core::{Batch, PositionUpdate, Source, SourceContext, SourceError, StateStore};
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     instance::Instance,
     plugin_host::Prepared,
     role::SourceExports,
+    trail::Trail,
 };
 
 /// The key under which the position is stored with the source.
@@ -25,9 +28,6 @@ const POSITION: &[u8] = b"position";
 
 /// Longest position.
 const POSITION_BYTES_MAX: usize = 64 << 10;
-
-/// Positions that are remembered, to notice one that goes back.
-const POSITIONS_REMEMBERED: usize = 256;
 
 /// Shortest pause after an answer without events, whatever the plugin says: one that never has anything may not keep a
 /// thread for itself.
@@ -69,8 +69,8 @@ struct Run {
     limits: PollLimits,
     /// The last one that is durable.
     position: Option<Bytes>,
-    /// Checksums of positions before it.
-    before: VecDeque<u64>,
+    /// The positions before it.
+    trail: Trail,
     faults: crate::metrics::PluginMetrics,
     store: Option<Arc<StateStore>>,
 }
@@ -82,12 +82,13 @@ impl Source for WasmSource {
         let Some(exports) = template.plugin.exports.source else {
             return Err(failed(&Fault::missing("poll")));
         };
+        let position = cx.positions.get(POSITION).cloned();
         let mut run = Run {
             instance: first,
             exports,
             limits: self.limits,
-            position: cx.positions.get(POSITION).cloned(),
-            before: VecDeque::new(),
+            trail: Trail::read(&cx.positions, position.as_deref()),
+            position,
             faults: template.metrics.clone(),
             store: template.state.clone(),
         };
@@ -163,11 +164,7 @@ impl Run {
         }
         if !is_empty || position.is_some() || !batch.states().is_empty() {
             if let Some(position) = &position {
-                batch = batch.with_position(PositionUpdate::set(
-                    cx.name.clone(),
-                    Bytes::from_static(POSITION),
-                    position.clone(),
-                ));
+                batch = batch.with_position(self.update(cx.name.clone(), position));
             }
             match cx.processor.accept(batch, &cx.shutdown).await {
                 Ok(()) => {}
@@ -210,15 +207,20 @@ impl Run {
     /// The position is durable; the guest hears of it.
     async fn committed(&mut self, position: Bytes) -> Result<(), Stopped> {
         if let Some(before) = self.position.replace(position.clone()) {
-            self.before.push_back(checksum(&before));
-            if self.before.len() > POSITIONS_REMEMBERED {
-                self.before.pop_front();
-            }
+            self.trail.leave(&before);
         }
         let committed = self.instance.function::<CommittedParams, DoneResults>(self.exports.committed);
         let committed = committed.map_err(|fault| self.broke(&fault))?;
         let answer = self.instance.call(committed, (position,)).await;
         self.answered("committed", answer)
+    }
+
+    /// What a batch with this position stores.
+    fn update(&self, source: ByteString, position: &Bytes) -> PositionUpdate {
+        let mut update = PositionUpdate::set(source, Bytes::from_static(POSITION), position.clone());
+        let left = self.position.as_ref().map(|before| self.trail.entry(before));
+        update.changes.extend(left.map(|(key, checksum)| (key, Some(checksum))));
+        update
     }
 
     /// A position that was left behind once means that events would come twice.
@@ -229,11 +231,8 @@ impl Run {
                 self.wrong(format!("a position of {bytes} bytes; at most {POSITION_BYTES_MAX} are allowed"))
             );
         }
-        let checksum = checksum(position);
-        match self.before.iter().rev().position(|before| *before == checksum) {
-            Some(ago) => {
-                Err(self.wrong(format!("the position went back to where it was {} answers ago", ago + 1)))
-            }
+        match self.trail.answers_ago(position) {
+            Some(ago) => Err(self.wrong(format!("the position went back to where it was {ago} answers ago"))),
             None => Ok(()),
         }
     }
@@ -266,11 +265,4 @@ impl Run {
 
 fn failed(fault: &Fault) -> SourceError {
     SourceError::failed("the plugin broke", fault.to_string())
-}
-
-fn checksum(position: &[u8]) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    position.hash(&mut hasher);
-    hasher.finish()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use millrace_core::CodecError;
 
-use crate::support::{Rig, batch, bodies, setup};
+use crate::support::{Rig, Setup, batch, bodies, setup};
 
 fn frame(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x4D, 0x52];
@@ -67,4 +67,33 @@ async fn events_are_encoded_and_keep_their_order() {
     let back = codec.decode(frames).await.unwrap();
     let back: Vec<_> = back.events.iter().map(|event| event.body.to_vec()).collect();
     assert_eq!(back, [b"x".to_vec(), b"yz".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_codec_that_breaks_on_one_frame_or_event_costs_that_one() {
+    let rig = Rig::new();
+    let broken = |options| rig.codec(&Setup { options, ..setup("codec-breaks") });
+    let lines = ["a", "b", "poison", "c"];
+    let frames = lines.map(|line| Bytes::from(format!("{line}\n")));
+    let decoded = broken("in \"decode\"").decode(frames.to_vec()).await.unwrap();
+    let found: Vec<_> = decoded.events.iter().map(|event| event.body.to_vec()).collect();
+    assert_eq!(found, [b"a", b"b", b"c"]);
+    let [(bytes, rejection)] = &decoded.refused[..] else { panic!("{:?}", decoded.refused) };
+    assert_eq!(&bytes[..], b"poison\n");
+    assert!(rejection.reason.contains("asked to panic in Decode"), "{}", rejection.reason);
+    for (options, reason) in [
+        ("in \"encode\"", "asked to panic in Encode"),
+        ("in \"encode\"; kind \"lies\"", "answer: 2 byte strings for 1 events"),
+    ] {
+        let encoded = broken(options).encode(&batch(&lines)).await.unwrap();
+        assert_eq!(bodies(&encoded.batch), ["a\n", "b\n", "c\n"]);
+        let [refusal] = &encoded.refusals[..] else { panic!("{:?}", encoded.refusals) };
+        assert!(refusal.row == 2 && refusal.reason.contains(reason), "{refusal:?}");
+    }
+    assert_eq!(rig.count("dead_letters_total", ""), 3);
+    let cut = broken("in \"frame\"; kind \"lies\"").frame(Bytes::from_static(b"poison\n"), false).await;
+    assert_eq!(
+        cut.unwrap_err().to_string(),
+        "codec guest: answer: a frame ends at 8, after one at 0, of 7 bytes"
+    );
 }

@@ -24,6 +24,29 @@ async fn a_sink_that_breaks_on_one_event_delivers_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_refuses_a_row_that_is_not_there_breaks_a_rule() {
+    let rig = Rig::new();
+    let mut sink = rig.sink(&Setup { options: "kind \"out-of-range\"", ..setup("sink-breaks") });
+    let result = sink.deliver(&delivery(&numbered(8, &[(3, "poison")]), "one", 1)).await;
+    let Err(SinkError::Partial { refusals, .. }) = result else { panic!("{result:?}") };
+    let [refusal] = &refusals[..] else { panic!("{refusals:?}") };
+    assert_eq!(refusal.row, 3);
+    assert!(refusal.reason.contains("answer: row 1 is refused, the batch has 1"), "{}", refusal.reason);
+    assert_eq!(rig.count("faults_total", ""), rig.count("faults_total", "kind=\"answer\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_breaks_while_it_stops_is_counted() {
+    let rig = Rig::new();
+    let interceptor = rig.good(&Setup { options: "in \"stop\"", ..setup("traps-everywhere") });
+    assert_eq!(shown(&interceptor.intercept(batch(&["a"])).await.unwrap()), ["a [alive=yes]"]);
+    interceptor.close().await;
+    let sink = rig.sink(&Setup { options: "kind \"stop\"", ..setup("sink-breaks") });
+    sink.close().await.unwrap();
+    assert_eq!(rig.count("faults_total", "kind=\"trap\""), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_failed_delivery_wrote_to_the_state_is_gone_and_what_a_good_one_wrote_stays() {
     let rig = Rig::new();
     let mut sink = rig.sink(&Setup { options: "fails 1", ..setup("sink-states") });

@@ -98,6 +98,44 @@ async fn a_position_that_goes_back_ends_the_run_before_anything_repeats() {
 }
 
 #[tokio::test]
+async fn a_position_that_goes_back_after_a_restart_ends_every_further_run_and_repeats_nothing() {
+    let rig = Rig::new();
+    let mut channel = RecordingChannel::default();
+    for run_number in 1..=4 {
+        let (after, result) = run(&rig, &setup("source-backwards"), channel).finished().await;
+        let Err(SourceError::Failed { source, .. }) = result else { panic!("{run_number}: {result:?}") };
+        assert_eq!(source.to_string(), "answer: the position went back to where it was 1 answers ago");
+        channel = after;
+        assert_eq!(channel.bodies(), numbers(0..2), "{run_number}");
+        assert_eq!(position(&channel).as_deref(), Some("2"));
+    }
+    assert_eq!(rig.count("faults_total", "kind=\"answer\""), 4);
+    // A version that goes on where this one stands is not held to what it did.
+    let good = run(&rig, &Setup { options: "last 9", ..setup("counts-source") }, channel);
+    let (channel, result) = good.finished().await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(channel.bodies(), numbers(0..10));
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_a_rule_loses_and_repeats_nothing() {
+    let rig = Rig::new();
+    for (kind, reason) in [
+        ("too-many", "answer: 10000 events in one answer, at most 1000 were asked for"),
+        ("huge-position", "answer: a position of 1048576 bytes; at most 65536 are allowed"),
+        ("allocates", "memory: more than the 16777216 bytes of memory allowed"),
+        ("gives-up", "asked to give up"),
+    ] {
+        let options: &'static str = Box::leak(format!("kind {kind:?}\nat 3").into_boxed_str());
+        let setup = Setup { options, ..setup("source-breaks") };
+        let (channel, result) = run(&rig, &setup, RecordingChannel::default()).finished().await;
+        let Err(SourceError::Failed { source, .. }) = result else { panic!("{kind}: {result:?}") };
+        assert_eq!(source.to_string(), reason, "{kind}");
+        assert_eq!(channel.bodies(), numbers(0..3), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn an_interceptor_cannot_be_used_as_a_source() {
     let rig = Rig::new();
     let factory = &millrace_wasm::sources()[0];

@@ -87,6 +87,12 @@ fn carry_out(command: &str) -> io::Result<String> {
             eprintln!("{rest}");
             Ok("printed".into())
         }
+        "loop" => {
+            let mut turns = 0_u64;
+            loop {
+                turns = std::hint::black_box(turns.wrapping_add(1));
+            }
+        }
         "panic" => panic!("{rest}"),
         "exit" => std::process::exit(3),
         _ => Ok(format!("unknown: {command}")),

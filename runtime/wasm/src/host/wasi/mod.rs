@@ -3,10 +3,11 @@
 //! | way | for whom | what there is |
 //! |---|---|---|
 //! | `inert` | components that import WASI because their tool-chain does | nothing: see there; synchronous and fast |
-//! | `real`, `stdio`, `sockets`, `web` | components that were granted something of it | exactly that, by `wasmtime-wasi`; their calls may wait |
+//! | `real`, `files`, `stdio`, `sockets`, `web` | components that were granted something of it | exactly that, by `wasmtime-wasi`; their calls may wait |
 //!
 //! Which way a component goes is decided when it is loaded (`Grants::are_beyond_inert`), by its imports and its grants.
 
+mod files;
 mod inert;
 mod real;
 mod sockets;
@@ -30,6 +31,7 @@ pub(super) fn add_to_linker(
     }
     real::add_to_linker(linker)?;
     linker.allow_shadowing(true);
+    files::shadow(linker)?;
     inert::shadow(linker, component, offer)?;
     sockets::shadow(linker, component)?;
     linker.allow_shadowing(false);
