@@ -119,9 +119,9 @@ async fn a_probe_that_brings_nothing_is_refused_by_its_method() {
     for handler in ["json", "blob"] {
         let http = start(&format!("handler \"{handler}\""));
         for method in ["GET", "HEAD"] {
-            let answer =
-                raw(http.rig.addresses[0], format!("{method} / HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
-            let answer = String::from_utf8(answer.await).unwrap().to_lowercase();
+            let probe = format!("{method} / HTTP/1.1\r\nhost: x\r\n\r\n");
+            let answer = raw(http.rig.addresses[0], probe.as_bytes()).await;
+            let answer = String::from_utf8(answer).unwrap().to_lowercase();
             assert!(
                 answer.starts_with("http/1.1 405 ") && answer.contains("\r\nallow: post\r\n"),
                 "{answer}"
