@@ -179,6 +179,8 @@ fn build(host: &Arc<WasmHost>, name: &str, path: &Path) -> Arc<dyn Interceptor> 
         component: name.into(),
         data_dir: PathBuf::new(),
         generation: 1,
+        lane: 0,
+        lanes: 1,
         clock: Arc::new(WallClock),
         metrics: Metrics::default(),
         plugins: Arc::new([plugin]),

@@ -52,6 +52,8 @@ fn build(
         component: "in/bench".into(),
         data_dir: std::env::temp_dir(),
         generation,
+        lane: 0,
+        lanes: 1,
         clock: Arc::new(Wall),
         metrics: metrics.clone(),
         plugins: Arc::new([plugin]),
