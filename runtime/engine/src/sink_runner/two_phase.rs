@@ -8,7 +8,7 @@
 //! A channel that does not number its events cannot tell that rows come again. There, what is prepared is taken back
 //! when the take is; after a crash it is committed, which loses nothing and may repeat.
 
-use millrace_core::{Backoff, Batch, DeliveryToken, Sink, SinkError};
+use millrace_core::{Backoff, Batch, DeliveryToken, HealthState, Sink, SinkError};
 
 use super::{Settled, SinkRunner};
 use crate::delivery_ledger::{Ledger, Note};
@@ -152,7 +152,10 @@ impl SinkRunner {
                 Step::Recover(tokens) => (sink.recover(tokens).await, "recover"),
                 Step::Commit(tokens) => (sink.commit(tokens).await, "commit"),
             };
-            let Err(error) = done else { return true };
+            let Err(error) = done else {
+                self.health.set(HealthState::Running);
+                return true;
+            };
             if backoff.failures() == 0 {
                 tracing::warn!(sink = %self.name, what, %error, "prepared deliveries are not settled yet, trying again");
             }
