@@ -17,4 +17,5 @@ mod script;
 mod shutdown;
 mod state;
 mod swap;
+mod two_phase;
 mod watch;

@@ -10,8 +10,6 @@
 mod log;
 mod note;
 
-#[cfg(test)]
-mod tests;
 
 use std::{
     io,
