@@ -9,8 +9,8 @@ use crate::{
     bindings::{
         CommittedParams, ConfigureParams, ConfigureResults, DecodeParams, DecodeResults, DeliverParams,
         DeliverResults, DoneResults, EncodeParams, EncodeResults, FrameParams, FrameResults, InterceptParams,
-        InterceptResults, OpenParams, PollParams, PollResults, PrepareParams, PrepareResults, RecoverParams, RestoreParams, RestoreResults, SaveResults,
-        StopParams, TokenParams, interface,
+        InterceptResults, OpenParams, PollParams, PollResults, PrepareParams, PrepareResults, RecoverParams,
+        RestoreParams, RestoreResults, SaveResults, StopParams, TokenParams, interface,
     },
     engine::PluginEngine,
     error::HostError,

@@ -206,15 +206,30 @@ impl Sink for LoadBalanceSinkProcessor {
     }
 
     async fn commit(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
-        two_phase::each(self.members.iter_mut().map(|balanced| &mut balanced.member).collect(), tokens, Step::Commit).await
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Commit,
+        )
+        .await
     }
 
     async fn abort(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
-        two_phase::each(self.members.iter_mut().map(|balanced| &mut balanced.member).collect(), tokens, Step::Abort).await
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Abort,
+        )
+        .await
     }
 
     async fn recover(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
-        two_phase::each(self.members.iter_mut().map(|balanced| &mut balanced.member).collect(), tokens, Step::Recover).await
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Recover,
+        )
+        .await
     }
 
     async fn idle(&mut self) -> Result<(), SinkError> {

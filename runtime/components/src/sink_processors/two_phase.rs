@@ -34,7 +34,8 @@ pub(super) async fn each(
     let mut result = Ok(());
     let mut known = 0;
     for member in members.into_iter().filter(|member| member.sink.is_two_phase()) {
-        let own: Vec<DeliveryToken> = tokens.iter().filter_map(|token| untagged(&member.name, token)).collect();
+        let own: Vec<DeliveryToken> =
+            tokens.iter().filter_map(|token| untagged(&member.name, token)).collect();
         known += own.len();
         let done = match step {
             Step::Recover => member.sink.recover(&own).await,

@@ -10,7 +10,6 @@
 mod log;
 mod note;
 
-
 use std::{
     io,
     path::Path,
@@ -67,11 +66,8 @@ impl Ledger {
             }
         }
         left.sort_by_key(|note| note.taken().map(|taken| taken.first));
-        let shared = Arc::new(Shared {
-            resumed: left.is_empty().into(),
-            left: left.into(),
-            serial: serial.into(),
-        });
+        let shared =
+            Arc::new(Shared { resumed: left.is_empty().into(), left: left.into(), serial: serial.into() });
         logs.into_iter()
             .map(|log| Self { shared: Arc::clone(&shared), log: Arc::new(Mutex::new(log)) })
             .collect()
@@ -119,7 +115,9 @@ impl Ledger {
                 continue;
             };
             if !note.fits(&batch) {
-                tracing::warn!("a delivery was noted for other events than those in its place; they are delivered");
+                tracing::warn!(
+                    "a delivery was noted for other events than those in its place; they are delivered"
+                );
                 transaction.rollback();
                 left.remove(at);
                 continue;
@@ -145,7 +143,12 @@ impl Ledger {
     }
 
     /// Writes a note down; `durable`: it survives a loss of power, too.
-    pub(crate) async fn write(&self, note: &mut Note, durable: bool, channel: &dyn Channel) -> io::Result<()> {
+    pub(crate) async fn write(
+        &self,
+        note: &mut Note,
+        durable: bool,
+        channel: &dyn Channel,
+    ) -> io::Result<()> {
         if self.log.lock().is_full() {
             self.forget_past(channel).await;
         }
@@ -167,9 +170,7 @@ impl Ledger {
         let mut log = self.log.lock();
         let kept = log.kept();
         let last = kept.pop();
-        kept.retain(|note| {
-            !note.tokens().is_empty() || left.iter().any(|left| left.is_about_the_same(note))
-        });
+        kept.retain(|note| !note.tokens().is_empty() || left.iter().any(|left| left.is_about_the_same(note)));
         kept.extend(last);
     }
 

@@ -108,8 +108,7 @@ impl Sink for TwoPhaseSink {
             later.clear();
         }
         let left = (0..events.len()).filter(|row| !bad.contains(row) && !later.contains(row));
-        let left: Vec<String> =
-            left.map(|row| events[row].clone()).collect();
+        let left: Vec<String> = left.map(|row| events[row].clone()).collect();
         readers.open.insert(id.clone(), (left, false));
         self.staged = Some(id);
         if bad.is_empty() && later.is_empty() {
@@ -182,10 +181,16 @@ struct Run {
 }
 
 impl Run {
-    fn start(disk: &FakeDisk, channel: Arc<dyn Channel>, letters: Option<Arc<dyn Channel>>, readers: &Arc<Mutex<Readers>>) -> Self {
+    fn start(
+        disk: &FakeDisk,
+        channel: Arc<dyn Channel>,
+        letters: Option<Arc<dyn Channel>>,
+        readers: &Arc<Mutex<Readers>>,
+    ) -> Self {
         let seam: Arc<dyn Disk> = Arc::new(disk.clone());
         let stop = CancellationToken::new();
-        let named = |channel: &Arc<dyn Channel>| PipelineChannel { name: "c".into(), channel: Arc::clone(channel) };
+        let named =
+            |channel: &Arc<dyn Channel>| PipelineChannel { name: "c".into(), channel: Arc::clone(channel) };
         let runner = SinkRunner {
             name: "out".into(),
             channel: named(&channel),
@@ -203,7 +208,8 @@ impl Run {
             codec: None,
             stop: stop.clone(),
         };
-        let sink = TwoPhaseSink { readers: Arc::clone(readers), disk: disk.clone(), staged: None, ids: Vec::new() };
+        let sink =
+            TwoPhaseSink { readers: Arc::clone(readers), disk: disk.clone(), staged: None, ids: Vec::new() };
         let task = tokio::spawn(runner.run(Box::new(sink)));
         Self { channel, stop, task }
     }
@@ -255,8 +261,7 @@ async fn live(disk: &FakeDisk, from: usize, fails_at: u64, readers: &Arc<Mutex<R
         sure = perhaps;
     }
     eventually("the end of the life", || {
-        disk.operations() >= fails_at
-            || channel.stats().events == 0 && readers.lock().open.is_empty()
+        disk.operations() >= fails_at || channel.stats().events == 0 && readers.lock().open.is_empty()
     })
     .await;
     run.end().await;
@@ -302,7 +307,12 @@ async fn whenever_the_power_fails_readers_see_each_event_once() {
 #[tokio::test]
 async fn a_commit_that_fails_is_repeated_before_anything_else_is_delivered() {
     let (readers, disk) = (Arc::<Mutex<Readers>>::default(), FakeDisk::default());
-    readers.lock().fails.extend([("recover", (0, 2)), ("deliver", (0, 1)), ("prepare", (0, 2)), ("commit", (0, 3))]);
+    readers.lock().fails.extend([
+        ("recover", (0, 2)),
+        ("deliver", (0, 1)),
+        ("prepare", (0, 2)),
+        ("commit", (0, 3)),
+    ]);
     let channel = file_channel(&disk).await.unwrap();
     put(&*channel, batch(&["0", "1", "2", "3", "4"])).await.unwrap();
     Run::start(&disk, Arc::clone(&channel), None, &readers).finish(&readers).await;
@@ -310,9 +320,23 @@ async fn a_commit_that_fails_is_repeated_before_anything_else_is_delivered() {
     assert_eq!(
         readers.calls,
         [
-            "recover 0", "recover 0", "recover 0", "deliver 0 attempt 1", "deliver 0 attempt 2", "prepare 0",
-            "deliver 0 attempt 3", "prepare 0", "deliver 0 attempt 4", "prepare 0", "commit 0", "commit 0",
-            "commit 0", "commit 0", "deliver 1 attempt 1", "prepare 1", "commit 1",
+            "recover 0",
+            "recover 0",
+            "recover 0",
+            "deliver 0 attempt 1",
+            "deliver 0 attempt 2",
+            "prepare 0",
+            "deliver 0 attempt 3",
+            "prepare 0",
+            "deliver 0 attempt 4",
+            "prepare 0",
+            "commit 0",
+            "commit 0",
+            "commit 0",
+            "commit 0",
+            "deliver 1 attempt 1",
+            "prepare 1",
+            "commit 1",
         ]
     );
     assert_eq!(readers.events(), ["0", "1", "2", "3", "4"]);
@@ -329,7 +353,8 @@ async fn a_run_that_ends_before_a_commit_works_leaves_exactly_that_token_to_the_
     put(&*channel, batch(&["3", "4", "5"])).await.unwrap();
     readers.lock().fails.insert("commit", (0, usize::MAX));
     let run = Run::start(&disk, Arc::clone(&channel), None, &readers);
-    eventually("commits fail", || readers.lock().calls.iter().filter(|call| *call == "commit 0").count() > 2).await;
+    eventually("commits fail", || readers.lock().calls.iter().filter(|call| *call == "commit 0").count() > 2)
+        .await;
     assert_eq!(channel.stats().events, 0, "the take is committed before");
     run.end().await;
     readers.lock().calls.clear();

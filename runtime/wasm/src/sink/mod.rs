@@ -106,9 +106,7 @@ impl WasmSink {
         };
         let is_trial = self.two_phase.as_ref().is_some_and(|two_phase| two_phase.is_trial);
         if let Some(state) = &mut self.state {
-            if is_trial
-                || matches!(answer, Err(_) | Ok(Done::Later { .. }))
-            {
+            if is_trial || matches!(answer, Err(_) | Ok(Done::Later { .. })) {
                 state.forget_call()
             } else {
                 state.keep_call()
@@ -166,8 +164,7 @@ impl WasmSink {
                         let is_refused = |row: usize| {
                             again.contains(&row) || refusals.iter().any(|refusal| refusal.row == row)
                         };
-                        rest.again
-                            .extend(rows.clone().filter(|row| !is_refused(row - rows.start)));
+                        rest.again.extend(rows.clone().filter(|row| !is_refused(row - rows.start)));
                     }
                     rest.refusals.extend(
                         refusals

@@ -132,10 +132,7 @@ async fn a_start_commits_what_is_named_and_aborts_what_else_is_open() {
     let (_rig, destination, mut sink) = started().await;
     *destination.open.lock() = "x\ny\n".into();
     sink.recover(&tokens(&["one", "two"])).await.unwrap();
-    assert_eq!(
-        destination.asked(),
-        ["commit/0/one", "commit/0/two", "open/0/1", "abort/0/x", "abort/0/y"]
-    );
+    assert_eq!(destination.asked(), ["commit/0/one", "commit/0/two", "open/0/1", "abort/0/x", "abort/0/y"]);
     destination.answers("commit", &[200, 503]);
     assert!(is_later(sink.recover(&tokens(&["one", "two"])).await));
     assert_eq!(destination.asked(), ["commit/0/one", "commit/0/two"]);
@@ -151,8 +148,15 @@ async fn what_fails_to_be_staged_or_prepared_is_taken_back_before_the_next_deliv
     assert!(is_later(sink.deliver(&three("a")).await));
     sink.deliver(&three("a")).await.unwrap();
     assert_eq!(sink.prepare().await.unwrap(), ["t-a"]);
-    let wanted =
-        ["stage/0/a 0,1,2", "prepare/0/a", "open/0/1", "stage/0/a 0,1,2", "open/0/1", "stage/0/a 0,1,2", "prepare/0/a"];
+    let wanted = [
+        "stage/0/a 0,1,2",
+        "prepare/0/a",
+        "open/0/1",
+        "stage/0/a 0,1,2",
+        "open/0/1",
+        "stage/0/a 0,1,2",
+        "prepare/0/a",
+    ];
     assert_eq!(destination.asked(), wanted);
     // What is prepared and noted is committed by it, and not taken back.
     destination.answers("stage", &[503]);
@@ -227,7 +231,8 @@ async fn a_trap_in_any_call_costs_the_instance_and_is_cleaned_up_after() {
 async fn an_event_that_breaks_the_plugin_is_set_aside_and_the_others_are_staged_once() {
     let (_rig, destination, mut sink) = started().await;
     let batch = numbered(4, &[(2, "poison")]);
-    let Err(SinkError::Partial { refusals, again, .. }) = sink.deliver(&named(batch.clone(), "a")).await else {
+    let Err(SinkError::Partial { refusals, again, .. }) = sink.deliver(&named(batch.clone(), "a")).await
+    else {
         panic!("it is delivered")
     };
     assert_eq!((refusals.len(), refusals[0].row, again), (1, 2, vec![0, 1, 3]));
