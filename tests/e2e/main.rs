@@ -19,4 +19,5 @@ mod script;
 mod shutdown;
 mod state;
 mod swap;
+mod two_phase;
 mod watch;

@@ -7,6 +7,7 @@ mod files;
 mod http_server;
 mod peers;
 mod registry;
+mod transactions;
 
 pub use agent::{Agent, eventually};
 pub use build::{binary, guest, root, temporary_folder};
@@ -14,3 +15,4 @@ pub use files::{json_events, lines_of, rolled_files};
 pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
 pub use registry::Registry;
+pub use transactions::{Transaction, TransactionServer, Transactions};

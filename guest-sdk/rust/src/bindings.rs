@@ -26,14 +26,12 @@ wit_bindgen::generate!({
 
 /// Makes the bindings of one exported interface. `types` shares those of the world of imports.
 macro_rules! exported {
-    ($(#[$attribute:meta])* $module:ident, $world:literal, $inline:literal $(, $types:ident)?) => {
-        $(#[$attribute])*
+    ($module:ident, $world:literal, $inline:literal $(, $types:ident)?) => {
         pub mod $module {
             wit_bindgen::generate!({
                 inline: $inline,
                 path: "../../wit",
                 world: $world,
-                features: ["two-phase"],
                 $(with: { "millrace:plugin/types@0.1.0": crate::bindings::millrace::plugin::$types },)?
                 pub_export_macro: true,
             });
@@ -112,13 +110,12 @@ exported! {
 }
 
 exported! {
-    #[cfg(feature = "two-phase")]
     two_phase,
     "millrace:sdk/two-phase-exports",
     r#"
         package millrace:sdk;
-        @unstable(feature = two-phase) world two-phase-exports {
-            @unstable(feature = two-phase) export millrace:plugin/two-phase@0.1.0;
+        world two-phase-exports {
+            export millrace:plugin/two-phase@0.1.0;
         }
     "#,
     types

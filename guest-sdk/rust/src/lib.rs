@@ -101,7 +101,5 @@ pub use header_column::HeaderColumn;
 pub use headers::Headers;
 pub use interceptor::{Instance, Interceptor};
 pub use packed::Packed;
-#[cfg(feature = "two-phase")]
-pub use sink::TwoPhase;
-pub use sink::{Delivery, Outcome, Sink};
+pub use sink::{Delivery, Outcome, Sink, TwoPhase};
 pub use source::{Limits, Pace, Polled, Source};

@@ -54,20 +54,64 @@ pub trait Sink: Sized {
     fn stop(&mut self, _deadline_ms: u32) {}
 }
 
-/// For sinks whose destination has a two-phase commit: `deliver` stages, `prepare` makes the staged events
-/// survive a crash, the agent commits its take together with the token, `commit` shows them to readers.
-/// Exported by `export!(MySink as sink + two_phase)`, with the feature `two-phase` of this crate. Not yet a
-/// promise of the interface.
-#[cfg(feature = "two-phase")]
+/// For sinks whose destination has a two-phase commit, so that each event reaches its readers exactly once.
+/// Exported by `export!(MySink as sink + two_phase)`.
+///
+/// `deliver` stages, `prepare` makes the staged events survive a crash, the agent notes the token durably, commits its
+/// take, and `commit` shows them to readers. With the note the delivery is decided: it is committed, whatever
+/// happens, and not delivered again. Without it, it is taken back and delivered again. `commit`, `abort` and `recover`
+/// may come to another instance than the one that prepared, so what they need is in the token or at the destination.
+///
+/// ```
+/// use millrace_plugin::{Failure, TwoPhase, http};
+/// # use millrace_plugin::{Batch, Delivery, Instance, Issue, NoConfig, Outcome, Sink};
+///
+/// struct Ledger;
+/// # impl Sink for Ledger {
+/// #     type Config = NoConfig;
+/// #     fn configure(_: NoConfig, _: &Instance) -> Result<Self, Vec<Issue>> { Ok(Self) }
+/// #     fn deliver(&mut self, _: &Batch, _: &Delivery) -> Result<Outcome, Failure> { Ok(Outcome::delivered()) }
+/// # }
+///
+/// fn ask(what: &str, id: &str) -> Result<(), Failure> {
+///     http::Request::post(format!("https://ledger.example.com/{what}/{id}"), "").send()?.success()?;
+///     Ok(())
+/// }
+///
+/// impl TwoPhase for Ledger {
+///     fn prepare(&mut self, delivery: &str) -> Result<Vec<u8>, Failure> {
+///         ask("prepare", delivery)?;
+///         Ok(delivery.into())
+///     }
+///
+///     fn commit(&mut self, token: &[u8]) -> Result<(), Failure> {
+///         ask("commit", &String::from_utf8_lossy(token))
+///     }
+///
+///     fn abort(&mut self, token: &[u8]) -> Result<(), Failure> {
+///         ask("abort", &String::from_utf8_lossy(token))
+///     }
+///
+///     fn recover(&mut self, tokens: Vec<Vec<u8>>) -> Result<(), Failure> {
+///         for token in &tokens {
+///             self.commit(token)?;
+///         }
+///         ask("abort-others", "lane-0")
+///     }
+/// }
+///
+/// millrace_plugin::export!(Ledger as sink + two_phase);
+/// ```
 pub trait TwoPhase {
-    /// Makes what the delivery of this id staged survive a crash, and names it by a token.
+    /// Makes what the delivery of this id staged survive a crash, and names it by a token of 4096 bytes at most.
     fn prepare(&mut self, delivery: &str) -> Result<Vec<u8>, Failure>;
-    /// Shows it to readers. Must be safe to repeat.
+    /// Shows it to readers. Must be safe to repeat. After any failure it is called again, before the next `deliver`.
     fn commit(&mut self, token: &[u8]) -> Result<(), Failure>;
     /// Takes it back. Must be safe to repeat.
     fn abort(&mut self, token: &[u8]) -> Result<(), Failure>;
-    /// Commits these, and aborts every other open transaction of this component and lane. Called at the
-    /// start, before the first `deliver`.
+    /// Commits these, and aborts every other open transaction of this component and lane; on lane 0 also those of lanes
+    /// that are no more ([`Instance::lanes`] and above). Called at the start, before the first `deliver`, and again before
+    /// the `deliver` that follows a failure or a trap. Must be safe to repeat.
     fn recover(&mut self, tokens: Vec<Vec<u8>>) -> Result<(), Failure>;
 }
 

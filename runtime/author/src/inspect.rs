@@ -60,6 +60,12 @@ pub fn manifest(inspection: &Inspection) -> Option<Manifest> {
     Manifest::parse(inspection.manifest.as_deref()?, false).ok()
 }
 
+/// Whether it is a sink that delivers in two phases.
+pub fn is_two_phase(inspection: &Inspection) -> bool {
+    let exports_it = |name: &String| name.starts_with("millrace:plugin/two-phase@");
+    inspection.role == Some("sink") && inspection.exports.iter().any(exports_it)
+}
+
 /// The world of the package that fits best, and what the component has beyond it.
 pub fn world(inspection: &Inspection) -> Option<(&'static str, Vec<&'static str>)> {
     let names = inspection.imports.iter().map(|import| &import.name).chain(&inspection.exports);
@@ -207,7 +213,7 @@ fn option_facts(options: &[ExplainedOption], outer: &str, facts: &mut Vec<(&'sta
 mod tests {
     use millrace_wasm::{InspectedImport, Inspection};
 
-    use super::{difference, grants, world};
+    use super::{difference, grants, is_two_phase, world};
 
     fn inspection(
         role: &'static str,
@@ -245,6 +251,9 @@ mod tests {
         );
         assert_eq!(nearest("sink", &["http"], &["sink"]), ("http-sink", vec![]));
         assert_eq!(nearest("sink", &["http"], &["sink", "two-phase"]), ("transactional-http-sink", vec![]));
+        assert!(is_two_phase(&inspection("sink", &["http"], &["sink", "two-phase"], None)));
+        assert!(!is_two_phase(&inspection("sink", &["http"], &["sink"], None)));
+        assert!(!is_two_phase(&inspection("codec", &[], &["codec", "two-phase"], None)));
         assert_eq!(nearest("codec", &[], &["codec"]), ("frame-codec", vec![]));
     }
 

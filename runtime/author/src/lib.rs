@@ -46,5 +46,5 @@ pub mod sign;
 pub use build::{BuildOptions, Built, build};
 pub use error::BuildError;
 #[cfg(feature = "host")]
-pub use inspect::{Difference, difference, grants, look, manifest, plain, read, world};
+pub use inspect::{Difference, difference, grants, is_two_phase, look, manifest, plain, read, world};
 pub use project::{MANIFEST_FILE, Project, script_of};

@@ -222,6 +222,8 @@ impl Rig {
             component: NAME.into(),
             data_dir: self.folder.path().join("component"),
             generation: 1,
+            lane: 0,
+            lanes: 1,
             clock: Arc::new(StillClock),
             metrics: self.metrics.clone(),
             plugins,

@@ -45,6 +45,14 @@ pub trait Channel: Send + Sync {
         None
     }
 
+    /// Makes the takes that are committed survive a loss of power too, where the channel puts that off.
+    ///
+    /// # Errors
+    /// It could not: what was taken since the last success may come again after a loss of power.
+    async fn sync_takes(&self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
     /// Takes over changed options while running.
     fn reconfigure(&self, _options: &Section) -> Reconfigured {
         Reconfigured::Refused("its options cannot change while the agent runs".into())
@@ -105,6 +113,15 @@ pub trait TakeTransaction: Send {
     /// # Cancel safety
     /// A dropped call takes nothing.
     async fn take(&mut self, limit: BatchLimit) -> Result<Batch, ChannelError>;
+
+    /// Takes exactly these rows again, wherever in the channel they are. None: they are not all there, or the channel does
+    /// not number its events; then nothing was taken.
+    ///
+    /// # Cancel safety
+    /// A dropped call takes nothing.
+    async fn take_again(&mut self, _taken: Taken) -> Result<Option<Batch>, ChannelError> {
+        Ok(None)
+    }
 
     /// Which rows it holds; None where the channel does not number its events, or nothing was taken.
     fn taken(&self) -> Option<Taken> {

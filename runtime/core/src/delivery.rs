@@ -1,6 +1,10 @@
 //! Which batch a sink is given: what lets a destination recognise one that comes again.
 
+use bytes::Bytes;
 use bytestring::ByteString;
+
+/// Names a delivery that was prepared at its destination and is not yet shown to readers.
+pub type DeliveryToken = Bytes;
 
 /// The name of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,6 +31,10 @@ pub struct BuildContext {
     pub data_dir: PathBuf,
     /// Goes up with every reload that changes this component. Starts at 1.
     pub generation: u64,
+    /// Which of the workers of a sink this is, from 0. Other components have one.
+    pub lane: u32,
+    /// How many workers there are.
+    pub lanes: u32,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where counters come from.

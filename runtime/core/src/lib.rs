@@ -47,7 +47,7 @@ pub use channel_processor::{ChannelProcessor, Pipeline, PipelineChannel, Pipelin
 pub use clock::Clock;
 pub use codec::{Codec, CodecError, Decoded, Encoded};
 pub use dead_letter::{Rejection, dead_letter_event};
-pub use delivery::{Delivery, Taken};
+pub use delivery::{Delivery, DeliveryToken, Taken};
 pub use error::{
     BoxError, ChannelError, InterceptorError, ProcessError, Refusal, Retry, SinkError, SourceError,
 };

@@ -30,6 +30,8 @@ impl Builder {
             component: component.into(),
             data_dir: self.data_dir(plan, folder, component),
             generation,
+            lane: 0,
+            lanes: 1,
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             plugins: Arc::clone(&plan.plugins),
@@ -110,7 +112,9 @@ impl Builder {
         delivery: &DeliveryPlan,
     ) -> Result<BuiltDelivery, Diagnostics> {
         let copies = delivery.delivery.count("concurrency").max(1);
-        let sinks = (0..copies).map(|_| self.sink(plan, &delivery.tree)).collect::<Result<_, _>>()?;
+        let sinks = (0..copies)
+            .map(|lane| self.sink(plan, &delivery.tree, (count_of(lane), count_of(copies))))
+            .collect::<Result<_, _>>()?;
         let codec = delivery.delivery.block("codec").map(|_| {
             let cx = self.context(plan, "sinks", &format!("{}/codec", delivery.name), 1);
             cx.codec(&delivery.delivery)
@@ -118,8 +122,13 @@ impl Builder {
         Ok(BuiltDelivery { sinks, codec: codec.transpose()? })
     }
 
-    fn sink(&self, plan: &AgentPlan, tree: &SinkTree) -> Result<Box<dyn Sink>, Diagnostics> {
-        let cx = self.context(plan, "sinks", &tree.name, 1);
+    fn sink(
+        &self,
+        plan: &AgentPlan,
+        tree: &SinkTree,
+        (lane, lanes): (u32, u32),
+    ) -> Result<Box<dyn Sink>, Diagnostics> {
+        let cx = BuildContext { lane, lanes, ..self.context(plan, "sinks", &tree.name, 1) };
         let kind = &tree.component.kind.value;
         let Some(members) = &tree.members else {
             let Some(factory) = self.registry.sink(kind) else { return Err(gone()) };
@@ -132,11 +141,16 @@ impl Builder {
                 name: member.name.as_str().into(),
                 priority: member.priority.unwrap_or(-i64::try_from(place).unwrap_or(i64::MAX)),
                 weight: member.weight.max(1),
-                sink: self.sink(plan, member)?,
+                sink: self.sink(plan, member, (lane, lanes))?,
             });
         }
         (factory.build)(&tree.section, built, &cx)
     }
+}
+
+/// There are at most 256 workers.
+fn count_of(workers: usize) -> u32 {
+    u32::try_from(workers).unwrap_or(u32::MAX)
 }
 
 /// What a delivery consists of besides its channel.

@@ -12,6 +12,8 @@ pub fn build_context(data_dir: &Path, clock: Arc<dyn Clock>) -> BuildContext {
         component: "test".into(),
         data_dir: data_dir.to_owned(),
         generation: 1,
+        lane: 0,
+        lanes: 1,
         clock,
         metrics: Metrics::default(),
         plugins: Arc::new([]),

@@ -17,6 +17,7 @@ pub(crate) mod interface {
     pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor@0.1.0";
     pub(crate) const SOURCE: &str = "millrace:plugin/source@0.1.0";
     pub(crate) const SINK: &str = "millrace:plugin/sink@0.1.0";
+    pub(crate) const TWO_PHASE: &str = "millrace:plugin/two-phase@0.1.0";
     pub(crate) const CODEC: &str = "millrace:plugin/codec@0.1.0";
     pub(crate) const HANDOVER: &str = "millrace:plugin/handover@0.1.0";
     pub(crate) const CLOCK: &str = "millrace:plugin/clock@0.1.0";
@@ -287,11 +288,15 @@ pub(crate) type PollResults = (Result<Polled, Failure>,);
 pub(crate) type CommittedParams = (Bytes,);
 pub(crate) type DeliverParams = (Lent, DeliveryNote);
 pub(crate) type DeliverResults = (Result<Outcome, Failure>,);
+pub(crate) type PrepareParams = (String,);
+pub(crate) type PrepareResults = (Result<Bytes, Failure>,);
+pub(crate) type TokenParams = (Bytes,);
+pub(crate) type RecoverParams = (Vec<Bytes>,);
 pub(crate) type FrameParams = (Bytes, bool);
 pub(crate) type FrameResults = (Result<Cut, Failure>,);
 pub(crate) type DecodeParams = (Packed,);
 pub(crate) type DecodeResults = (Result<Decoded, Failure>,);
 pub(crate) type EncodeParams = (Lent,);
 pub(crate) type EncodeResults = (Result<Packed, Failure>,);
-/// Of functions that only succeed or fail: `open`, `committed`.
+/// Of functions that only succeed or fail: `open`, `committed`, `commit`, `abort`, `recover`.
 pub(crate) type DoneResults = (Result<(), Failure>,);

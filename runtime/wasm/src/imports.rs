@@ -235,7 +235,7 @@ pub(crate) fn refusal(name: &str) -> Option<HostError> {
         let is_known = OFFERED.iter().any(|offered| offered.split('@').next() == Some(base));
         return match own {
             _ if is_known => refuse("the plugin was built for another version of the package than 0.1"),
-            "lifecycle" | "interceptor" | "source" | "sink" | "codec" | "handover" => {
+            "lifecycle" | "interceptor" | "source" | "sink" | "two-phase" | "codec" | "handover" => {
                 refuse("this interface is exported by plugins, not imported")
             }
             _ => refuse("this agent does not offer that interface"),

@@ -57,6 +57,8 @@ pub(crate) struct Template {
     pub(crate) generation: u64,
     /// The options as JSON.
     pub(crate) config: String,
+    /// Of the first instance.
+    pub(crate) lane: u32,
     pub(crate) lanes: u32,
     pub(crate) memory_bytes_max: u64,
     pub(crate) call_time_max: Duration,

@@ -229,8 +229,8 @@ impl Lane {
     }
 
     /// A lane of its own for one instance.
-    pub(crate) fn with(instance: Instance) -> Self {
-        Self { instance: Some(instance), ..Self::empty(0) }
+    pub(crate) fn with(instance: Instance, number: u32) -> Self {
+        Self { instance: Some(instance), ..Self::empty(number) }
     }
 
     /// Replaces the instance if it is old or large: the next call gets a fresh one.

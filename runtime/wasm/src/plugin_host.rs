@@ -184,7 +184,10 @@ impl WasmHost {
             generation: cx.generation,
             config,
             // What is kept in memory, or written batch by batch, can only be in one place.
-            lanes: if keeps_state || loaded.exports.handover.is_some() {
+            lane: cx.lane,
+            lanes: if role == Role::Sink {
+                cx.lanes
+            } else if keeps_state || loaded.exports.handover.is_some() {
                 1
             } else {
                 plugin.instances_max.max(1)
@@ -271,11 +274,11 @@ pub(crate) struct Prepared {
 /// may wait needs a runtime to give its thread back to.
 fn start_blocking(template: &Arc<Template>) -> Result<Instance, StartError> {
     if !template.plugin.waits {
-        return at_once(Instance::start(template, 0));
+        return at_once(Instance::start(template, template.lane));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(Instance::start(template, 0)),
+        Ok(runtime) => runtime.block_on(Instance::start(template, template.lane)),
         Err(error) => Err(StartError::Fault(Fault::host(format!("no runtime for the plugin: {error}")))),
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     bindings::{
         CommittedParams, ConfigureParams, ConfigureResults, DecodeParams, DecodeResults, DeliverParams,
         DeliverResults, DoneResults, EncodeParams, EncodeResults, FrameParams, FrameResults, InterceptParams,
-        InterceptResults, OpenParams, PollParams, PollResults, RestoreParams, RestoreResults, SaveResults,
-        StopParams, interface,
+        InterceptResults, OpenParams, PollParams, PollResults, PrepareParams, PrepareResults, RecoverParams,
+        RestoreParams, RestoreResults, SaveResults, StopParams, TokenParams, interface,
     },
     engine::PluginEngine,
     error::HostError,
@@ -71,6 +71,7 @@ pub(crate) struct Exports {
     pub(crate) handover: Option<HandoverExports>,
     pub(crate) source: Option<SourceExports>,
     pub(crate) deliver: Option<ComponentExportIndex>,
+    pub(crate) two_phase: Option<TwoPhaseExports>,
     pub(crate) codec: Option<CodecExports>,
 }
 
@@ -97,6 +98,14 @@ pub(crate) struct SourceExports {
     pub(crate) open: ComponentExportIndex,
     pub(crate) poll: ComponentExportIndex,
     pub(crate) committed: ComponentExportIndex,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct TwoPhaseExports {
+    pub(crate) prepare: ComponentExportIndex,
+    pub(crate) commit: ComponentExportIndex,
+    pub(crate) abort: ComponentExportIndex,
+    pub(crate) recover: ComponentExportIndex,
 }
 
 #[derive(Clone, Copy)]
@@ -160,6 +169,7 @@ pub(crate) fn check_exports(
                 finder.find::<DeliverParams, DeliverResults>(interface::SINK, "deliver", signature::DELIVER)
             })
             .transpose()?,
+        two_phase: has(interface::TWO_PHASE).then(|| finder.two_phase()).transpose()?,
         codec: has(interface::CODEC).then(|| finder.codec()).transpose()?,
     })
 }
@@ -186,6 +196,16 @@ impl Finder<'_> {
             open: self.find::<OpenParams, DoneResults>(of, "open", signature::OPEN)?,
             poll: self.find::<PollParams, PollResults>(of, "poll", signature::POLL)?,
             committed: self.find::<CommittedParams, DoneResults>(of, "committed", signature::COMMITTED)?,
+        })
+    }
+
+    fn two_phase(&self) -> Result<TwoPhaseExports, HostError> {
+        let of = interface::TWO_PHASE;
+        Ok(TwoPhaseExports {
+            prepare: self.find::<PrepareParams, PrepareResults>(of, "prepare", signature::PREPARE)?,
+            commit: self.find::<TokenParams, DoneResults>(of, "commit", signature::COMMIT)?,
+            abort: self.find::<TokenParams, DoneResults>(of, "abort", signature::ABORT)?,
+            recover: self.find::<RecoverParams, DoneResults>(of, "recover", signature::RECOVER)?,
         })
     }
 

@@ -7,7 +7,7 @@ use crate::bindings::millrace::plugin::types;
 use crate::bindings::sink::exports::millrace::plugin::sink;
 use crate::bindings::source::exports::millrace::plugin::source;
 use crate::codec::decode_all;
-use crate::{Batch, Codec, Edits, Handover, Interceptor, Limits, Packed, Sink, Source};
+use crate::{Batch, Codec, Edits, Handover, Interceptor, Limits, Packed, Sink, Source, TwoPhase};
 
 impl<T: Interceptor> Slot<T> {
     /// Passes a batch to the instance and its edits back.
@@ -48,8 +48,7 @@ impl<T: Sink> Slot<T> {
     }
 }
 
-#[cfg(feature = "two-phase")]
-impl<T: crate::TwoPhase> Slot<T> {
+impl<T: TwoPhase> Slot<T> {
     /// Makes what was staged survive a crash.
     pub fn prepare(&self, delivery: &str) -> Result<Vec<u8>, types::Failure> {
         self.call(|plugin| Ok(plugin.prepare(delivery)?))

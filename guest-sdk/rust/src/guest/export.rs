@@ -28,7 +28,7 @@
 /// | `export!(Mine as sink)` | [`Sink`](crate::Sink) |
 /// | `export!(Mine as codec)` | [`Codec`](crate::Codec) |
 /// | `… + handover` | also [`Handover`](crate::Handover) |
-/// | `… + two_phase` | also `TwoPhase`, with the feature `two-phase` |
+/// | `export!(Mine as sink + two_phase)` | also [`TwoPhase`](crate::TwoPhase) |
 ///
 /// What a component imports is what its code uses of [`state`](crate::state), [`clock`](crate::clock),
 /// [`http`](crate::http), [`log`](crate::log) and [`metrics`](crate::metrics), and nothing else.

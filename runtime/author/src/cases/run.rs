@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use millrace_config::{Diagnostics, pointer_span};
-use millrace_core::{Batch, Delivery, Destination, InterceptorError, SinkError};
+use millrace_core::{Batch, Delivery, Destination, InterceptorError, Sink, SinkError};
 use millrace_wasm::Manifest;
 use serde_json::{Value, json};
 
@@ -125,7 +125,13 @@ async fn sink(rig: &Rig, path: &Path, case: &Case, around: &crate::rig::Around) 
     for (number, call) in case.calls.iter().enumerate() {
         let delivery = Delivery { id: format!("case-{number}").into(), attempt: 1 };
         let batch = Batch::new(call.events.iter().map(CaseEvent::to_event).collect()).with_delivery(delivery);
-        let words = match sink.deliver(&batch).await {
+        let mut outcome = sink.deliver(&batch).await;
+        if matches!(outcome, Ok(()) | Err(SinkError::Partial { .. }))
+            && let Err(error) = through_both_phases(&mut *sink).await
+        {
+            outcome = Err(error);
+        }
+        let words = match outcome {
             Ok(()) => vec!["delivered".to_owned()],
             Err(error) => of_sink_error(error),
         };
@@ -135,6 +141,12 @@ async fn sink(rig: &Rig, path: &Path, case: &Case, around: &crate::rig::Around) 
         lines.push(format!("+ closing failed: {error}"));
     }
     lines
+}
+
+/// What the agent does with what was delivered, where a sink has two phases.
+async fn through_both_phases(sink: &mut dyn Sink) -> Result<(), SinkError> {
+    let tokens = sink.prepare().await?;
+    sink.commit(&tokens).await
 }
 
 /// A case that does not say how long a pause is leaves it to the plugin.

@@ -286,6 +286,13 @@ impl Channel for FileChannel {
         Some(self.shared.state.lock().positions.get(source).cloned().unwrap_or_default())
     }
 
+    async fn sync_takes(&self) -> Result<(), ChannelError> {
+        let shared = Arc::clone(&self.shared);
+        let synced = tokio::task::spawn_blocking(move || shared.sync_takes());
+        let synced = synced.await.unwrap_or(Err(FileError::NotOpen));
+        synced.map_err(|error| error.of_channel(&self.shared.name))
+    }
+
     fn reconfigure(&self, options: &Section) -> Reconfigured {
         self.apply(FileOptions::from_section(options, self.default_directory.clone()))
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use millrace_core::BatchLimit;
+use millrace_core::{BatchLimit, Taken};
 
 use super::payload::Run;
 use crate::room::Amount;
@@ -93,6 +93,46 @@ impl Queue {
         taken
     }
 
+    /// Takes the parts that hold exactly these rows and perhaps others before and behind them. None: the rows are not all
+    /// here.
+    pub(super) fn take_again(&mut self, taken: Taken) -> Option<Vec<Part>> {
+        let from = self.parts.partition_point(|part| part.place() <= taken.first).checked_sub(1)?;
+        let (mut left, mut runs, mut until) = (taken.events, Vec::new(), from);
+        while left > 0 {
+            let mut run = self.parts.get(until)?.run();
+            if until == from {
+                run.start = taken.first.1;
+                if run.sequence != taken.first.0 || run.start >= run.end {
+                    return None;
+                }
+            }
+            let rows = u64::from(run.end - run.start).min(left);
+            run.end = run.start + u32::try_from(rows).unwrap_or(u32::MAX);
+            left -= rows;
+            until += 1;
+            runs.push(run);
+        }
+        if checksum(&runs) != taken.checksum {
+            return None;
+        }
+        let parts: Vec<Part> = self.parts.drain(from..until).collect();
+        for part in &parts {
+            let amount = part.amount();
+            self.available.events -= amount.events;
+            self.available.bytes -= amount.bytes;
+            self.taken.insert(part.place(), *part);
+        }
+        Some(parts)
+    }
+
+    /// Gives the front of a taken part back to its place and keeps the rest.
+    pub(super) fn put_back_front(&mut self, part: &mut Part, rows: u32, bytes: u64) {
+        self.taken.remove(&part.place());
+        let rest = part.split(rows, bytes);
+        self.taken.insert(rest.place(), rest);
+        self.insert(std::mem::replace(part, rest));
+    }
+
     /// Keeps only the front of a taken part; the rest goes back to its place.
     pub(super) fn put_back_rest(&mut self, front: &mut Part, rows: u32, bytes: u64) {
         let rest = front.split(rows, bytes);
@@ -147,6 +187,31 @@ impl Queue {
     pub(super) fn all(&self) -> impl Iterator<Item = &Part> {
         self.taken.values().chain(&self.parts)
     }
+}
+
+/// A checksum over the places of rows. Neighbours are joined: how a frame was cut on its way says nothing about which
+/// events these are.
+pub(super) fn checksum(rows: &[Run]) -> u32 {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    let mut add = |run: Run| {
+        digest.update(&run.sequence.to_le_bytes());
+        digest.update(&run.start.to_le_bytes());
+        digest.update(&run.end.to_le_bytes());
+    };
+    let mut joined: Option<Run> = None;
+    for run in rows {
+        joined = match joined {
+            Some(last) if last.sequence == run.sequence && last.end == run.start => {
+                Some(Run { end: run.end, ..last })
+            }
+            last => {
+                last.into_iter().for_each(&mut add);
+                Some(*run)
+            }
+        };
+    }
+    joined.into_iter().for_each(&mut add);
+    u32::try_from(digest.finalize()).unwrap_or(u32::MAX)
 }
 
 /// Parts without the rows that were taken: what replay makes of puts and takes. Both are put in order first.

@@ -84,6 +84,17 @@ impl State {
 }
 
 impl Shared {
+    /// Makes the takes written so far durable. Blocks.
+    pub(super) fn sync_takes(&self) -> Result<(), FileError> {
+        let unsynced = self.takes.lock().as_ref().and_then(TakeLog::unsynced);
+        let Some(unsynced) = unsynced else { return Ok(()) };
+        unsynced.sync()?;
+        if let Some(takes) = self.takes.lock().as_mut() {
+            takes.synced(&unsynced);
+        }
+        Ok(())
+    }
+
     pub(super) fn closed(&self) -> ChannelError {
         FileError::NotOpen.of_channel(&self.name)
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     error::FileError,
     payload::Run,
-    queue::Part,
+    queue::{Part, checksum},
     read::read_batch,
     shared::{Phase, Shared},
 };
@@ -130,11 +130,39 @@ impl FileTake {
             kept.push(rows);
         }
         self.give_back(back, &lost);
-        match kept.len() {
-            0 => None,
-            1 => kept.pop(),
-            _ => Some(Batch::new(kept.into_iter().flat_map(Batch::into_events).collect())),
+        (!kept.is_empty()).then(|| joined(kept))
+    }
+
+    /// Keeps exactly these rows. None when one of them is damaged: then all go back.
+    fn keep_again(&mut self, mut claim: Claim, taken: Taken) -> Option<Batch> {
+        if claim.batches.iter().any(Option::is_none) {
+            return None;
         }
+        let parts = std::mem::take(&mut claim.parts);
+        let batches = std::mem::take(&mut claim.batches);
+        let mut left = u32::try_from(taken.events).unwrap_or(u32::MAX);
+        let mut kept = Vec::with_capacity(parts.len());
+        for (mut part, frame) in parts.into_iter().zip(batches.into_iter().flatten()) {
+            let state = &mut *self.shared.state.lock();
+            if part.sequence == taken.first.0 && part.start < taken.first.1 {
+                let front = frame.part(part.start as usize..taken.first.1 as usize);
+                let skipped = taken.first.1 - part.start;
+                state.queue.put_back_front(&mut part, skipped, front.size() as u64);
+                state.cache.insert(part.sequence, frame.clone());
+            }
+            let end = part.end.min(part.start.saturating_add(left));
+            let rows = frame.part(part.start as usize..end as usize);
+            if end < part.end {
+                let count = end - part.start;
+                state.queue.put_back_rest(&mut part, count, rows.size() as u64);
+                state.cache.insert(part.sequence, frame);
+            }
+            left -= end - part.start;
+            self.taken.push(part);
+            kept.push(rows);
+        }
+        self.shared.changed.notify_waiters();
+        Some(joined(kept))
     }
 
     fn give_back(&self, back: Vec<(Part, Batch)>, lost: &[Part]) {
@@ -154,6 +182,14 @@ impl FileTake {
             self.shared.inbox.clean();
         }
         self.shared.changed.notify_waiters();
+    }
+}
+
+/// One batch of several.
+fn joined(mut batches: Vec<Batch>) -> Batch {
+    match batches.len() {
+        1 => batches.pop().unwrap_or_default(),
+        _ => Batch::new(batches.into_iter().flat_map(Batch::into_events).collect()),
     }
 }
 
@@ -187,26 +223,27 @@ impl TakeTransaction for FileTake {
         }
     }
 
+    async fn take_again(&mut self, taken: Taken) -> Result<Option<Batch>, ChannelError> {
+        let claim = {
+            let state = &mut *self.shared.state.lock();
+            if state.phase != Phase::Open || !self.taken.is_empty() {
+                return Ok(None);
+            }
+            let Some(parts) = state.queue.take_again(taken) else { return Ok(None) };
+            let batches = parts.iter().map(|part| state.cache.find(part.sequence, part.end)).collect();
+            Claim { shared: Arc::clone(&self.shared), parts, batches }
+        };
+        let claim = complete(claim).await.map_err(|error| error.of_channel(&self.shared.name))?;
+        Ok(self.keep_again(claim, taken))
+    }
+
     fn taken(&self) -> Option<Taken> {
         let first = self.taken.first()?;
-        // Neighbours are joined: how a frame was cut on its way says nothing about which events these are.
-        let mut runs: Vec<Run> = Vec::with_capacity(self.taken.len());
-        for run in self.taken.iter().map(Part::run) {
-            match runs.last_mut().filter(|last| last.sequence == run.sequence && last.end == run.start) {
-                Some(last) => last.end = run.end,
-                None => runs.push(run),
-            }
-        }
-        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-        for run in &runs {
-            digest.update(&run.sequence.to_le_bytes());
-            digest.update(&run.start.to_le_bytes());
-            digest.update(&run.end.to_le_bytes());
-        }
+        let runs: Vec<Run> = self.taken.iter().map(Part::run).collect();
         Some(Taken {
             events: self.taken.iter().map(|part| part.amount().events).sum(),
             first: (first.sequence, first.start),
-            checksum: u32::try_from(digest.finalize()).unwrap_or(u32::MAX),
+            checksum: checksum(&runs),
         })
     }
 

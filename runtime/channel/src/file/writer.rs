@@ -72,17 +72,8 @@ impl Writer {
     }
 
     fn sync_takes(&self) {
-        let unsynced = self.shared.takes.lock().as_ref().and_then(|takes| takes.unsynced());
-        let Some(unsynced) = unsynced else { return };
-        match unsynced.sync() {
-            Ok(()) => {
-                if let Some(takes) = self.shared.takes.lock().as_mut() {
-                    takes.synced(&unsynced);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(channel = self.shared.name, %error, "takes may be repeated after a power failure");
-            }
+        if let Err(error) = self.shared.sync_takes() {
+            tracing::warn!(channel = self.shared.name, %error, "takes may be repeated after a power failure");
         }
     }
 

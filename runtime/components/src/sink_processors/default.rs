@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostic, Diagnostics, Section};
-use millrace_core::{Batch, BuildContext, Member, Sink, SinkError, SinkProcessorFactory};
+use millrace_core::{Batch, BuildContext, DeliveryToken, Member, Sink, SinkError, SinkProcessorFactory};
 
 /// Declares the processor.
 pub const FACTORY: SinkProcessorFactory = SinkProcessorFactory {
@@ -44,6 +44,26 @@ impl Sink for DefaultSinkProcessor {
 
     fn wants_deliveries_named(&self) -> bool {
         self.member.sink.wants_deliveries_named()
+    }
+
+    fn is_two_phase(&self) -> bool {
+        self.member.sink.is_two_phase()
+    }
+
+    async fn prepare(&mut self) -> Result<Vec<DeliveryToken>, SinkError> {
+        self.member.sink.prepare().await
+    }
+
+    async fn commit(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.member.sink.commit(tokens).await
+    }
+
+    async fn abort(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.member.sink.abort(tokens).await
+    }
+
+    async fn recover(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.member.sink.recover(tokens).await
     }
 
     async fn idle(&mut self) -> Result<(), SinkError> {

@@ -8,10 +8,14 @@ use std::{cmp::Reverse, time::Duration};
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{Batch, BuildContext, Member, Sink, SinkError, SinkProcessorFactory};
+use millrace_core::{Batch, BuildContext, DeliveryToken, Member, Sink, SinkError, SinkProcessorFactory};
 use tokio::time::Instant;
 
-use super::{close_all, idle_all, penalty::Penalty};
+use super::{
+    close_all, idle_all,
+    penalty::Penalty,
+    two_phase::{self, Step},
+};
 
 const OPTIONS: &[OptionSpec] = &[OptionSpec::with_default(
     "max-penalty",
@@ -33,7 +37,7 @@ struct FailoverSinkProcessor {
     /// Highest priority first.
     members: Vec<(Member, Penalty)>,
     longest_penalty: Duration,
-    /// The one that took the last batch; for the log only.
+    /// The one that took the last batch.
     active: Option<usize>,
 }
 
@@ -90,6 +94,32 @@ impl Sink for FailoverSinkProcessor {
 
     fn wants_deliveries_named(&self) -> bool {
         self.members.iter().any(|(member, _)| member.sink.wants_deliveries_named())
+    }
+
+    fn is_two_phase(&self) -> bool {
+        two_phase::any(self.members.iter().map(|(member, _)| member))
+    }
+
+    async fn prepare(&mut self) -> Result<Vec<DeliveryToken>, SinkError> {
+        match self.active.and_then(|at| self.members.get_mut(at)) {
+            Some((member, _)) => two_phase::prepare(member).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn commit(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(self.members.iter_mut().map(|(member, _)| member).collect(), tokens, Step::Commit)
+            .await
+    }
+
+    async fn abort(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(self.members.iter_mut().map(|(member, _)| member).collect(), tokens, Step::Abort)
+            .await
+    }
+
+    async fn recover(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(self.members.iter_mut().map(|(member, _)| member).collect(), tokens, Step::Recover)
+            .await
     }
 
     async fn idle(&mut self) -> Result<(), SinkError> {

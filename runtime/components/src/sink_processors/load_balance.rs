@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
-use millrace_core::{Batch, BuildContext, Member, Sink, SinkError, SinkProcessorFactory};
+use millrace_core::{Batch, BuildContext, DeliveryToken, Member, Sink, SinkError, SinkProcessorFactory};
 use rand::Rng;
 use tokio::time::Instant;
 
-use super::{close_all, idle_all, penalty::Penalty};
+use super::{
+    close_all, idle_all,
+    penalty::Penalty,
+    two_phase::{self, Step},
+};
 
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default(
@@ -62,6 +66,8 @@ struct LoadBalanceSinkProcessor {
     choice: Choice,
     /// Longest time a failed sink is left alone. None: not at all.
     backoff: Option<Duration>,
+    /// The one that took the last batch.
+    last: Option<usize>,
 }
 
 fn build(
@@ -83,6 +89,7 @@ fn build(
         members: members.into_iter().map(balanced).collect(),
         choice: if section.text("selector") == "random" { Choice::Random } else { Choice::RoundRobin },
         backoff: section.boolean("backoff").then(|| section.duration("max-timeout")),
+        last: None,
     }))
 }
 
@@ -164,6 +171,7 @@ impl Sink for LoadBalanceSinkProcessor {
                 // Delivered, or refused for good by a sink that works.
                 outcome => {
                     balanced.penalty.recovered();
+                    self.last = Some(at);
                     return outcome;
                 }
             }
@@ -184,6 +192,44 @@ impl Sink for LoadBalanceSinkProcessor {
 
     fn wants_deliveries_named(&self) -> bool {
         self.members.iter().any(|balanced| balanced.member.sink.wants_deliveries_named())
+    }
+
+    fn is_two_phase(&self) -> bool {
+        two_phase::any(self.members.iter().map(|balanced| &balanced.member))
+    }
+
+    async fn prepare(&mut self) -> Result<Vec<DeliveryToken>, SinkError> {
+        match self.last.and_then(|at| self.members.get_mut(at)) {
+            Some(balanced) => two_phase::prepare(&mut balanced.member).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn commit(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Commit,
+        )
+        .await
+    }
+
+    async fn abort(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Abort,
+        )
+        .await
+    }
+
+    async fn recover(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        two_phase::each(
+            self.members.iter_mut().map(|balanced| &mut balanced.member).collect(),
+            tokens,
+            Step::Recover,
+        )
+        .await
     }
 
     async fn idle(&mut self) -> Result<(), SinkError> {

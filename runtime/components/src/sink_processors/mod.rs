@@ -9,6 +9,7 @@ mod default;
 mod failover;
 mod load_balance;
 mod penalty;
+mod two_phase;
 
 #[cfg(test)]
 mod scripted;

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use millrace_core::{
     Batch, ChannelProcessor, Health, Pipeline, PipelineChannel, PositionUpdate, Positions, Sink,
 };
+use millrace_storage::{Disk, SystemDisk};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -354,8 +355,10 @@ fn start_delivery(
 ) -> RunningDelivery {
     let BuiltDelivery { sinks, codec } = parts;
     let (stop, health) = (CancellationToken::new(), Health::default());
-    let named = sinks.iter().any(|sink| sink.wants_deliveries_named());
-    let mut ledgers = if named { Ledger::open(folder, sinks.len()) } else { Vec::new() }.into_iter();
+    let named = sinks.iter().any(|sink| sink.wants_deliveries_named() || sink.is_two_phase());
+    let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+    let ledgers = if named { Ledger::open(&disk, folder, sinks.len()) } else { Vec::new() };
+    let mut ledgers = ledgers.into_iter();
     let runner = |sink: Box<dyn Sink>| {
         let runner = SinkRunner {
             name: plan.name.as_str().into(),

@@ -46,6 +46,8 @@ pub fn build(
         component: name.into(),
         data_dir: std::env::temp_dir(),
         generation,
+        lane: 0,
+        lanes: 1,
         clock: Arc::new(WallClock),
         metrics: metrics.clone(),
         plugins: Arc::new([plugin]),

@@ -64,7 +64,7 @@ pub(super) async fn replay(old: &Arc<Generation>, new: &Arc<Generation>, batches
 }
 
 async fn fresh(generation: &Generation) -> Option<Lane> {
-    Instance::start(&generation.template, 0).await.ok().map(Lane::with)
+    Instance::start(&generation.template, 0).await.ok().map(|first| Lane::with(first, 0))
 }
 
 /// The same view for both. The turn is held for these two calls only, so that the source hardly waits.

@@ -20,4 +20,5 @@ mod sources;
 mod states;
 mod support;
 mod swaps;
+mod two_phase;
 mod wasi;

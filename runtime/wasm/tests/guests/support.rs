@@ -171,6 +171,8 @@ impl Rig {
             component: "guest".into(),
             data_dir: self.data.path().to_owned(),
             generation: 7,
+            lane: 0,
+            lanes: 1,
             clock: Arc::new(StillClock),
             metrics: self.metrics.clone(),
             plugins: Arc::new([plugin]),

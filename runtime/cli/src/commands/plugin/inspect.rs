@@ -1,7 +1,7 @@
 //! `millrace plugin inspect`: what a plugin is and wants, without running it.
 
 use anyhow::Context;
-use millrace_author::{Difference, difference, grants, look, manifest, read, world};
+use millrace_author::{Difference, difference, grants, is_two_phase, look, manifest, read, world};
 use millrace_wasm::{ConfigSchema, Inspection};
 use serde_json::json;
 
@@ -39,6 +39,9 @@ fn text(inspection: &Inspection, changes: Option<&Difference>) -> String {
     if let Some((world, beyond)) = world(inspection) {
         let beyond = if beyond.is_empty() { String::new() } else { format!(", and {}", beyond.join(", ")) };
         lines.push(format!("world    {world}{beyond}"));
+    }
+    if is_two_phase(inspection) {
+        lines.push("phases   two: readers of its destination see each event once".into());
     }
     for import in &inspection.imports {
         let refused =
@@ -94,6 +97,7 @@ fn json(inspection: &Inspection, changes: Option<&Difference>) -> serde_json::Va
         "digest": inspection.digest,
         "bytes": inspection.bytes,
         "role": inspection.role,
+        "two_phase": is_two_phase(inspection),
         "world": nearest.as_ref().map(|(world, _)| world),
         "beyond_world": nearest.map(|(_, beyond)| beyond).unwrap_or_default(),
         "imports": inspection.imports.iter().map(import).collect::<Vec<_>>(),

@@ -2,12 +2,16 @@
 //!
 //! A fault costs the instance; the batch is tried once more on a fresh one and then in parts, to find the events that
 //! break the plugin. A part has a name of its own, made from the name of the batch and its rows, so that a part that
-//! comes again has the same name again.
+//! comes again has the same name again. Of a sink with two phases such parts are only trials: the events that broke it are
+//! set aside, and the others come again as one batch.
+
+mod two_phase;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use millrace_core::{Batch, Clock, Refusal, Sink, SinkError};
+use millrace_core::{Batch, Clock, DeliveryToken, Refusal, Sink, SinkError};
+use two_phase::TwoPhase;
 use wasmtime::component::Resource;
 
 use crate::{
@@ -33,6 +37,8 @@ pub(crate) struct WasmSink {
     clock: Arc<dyn Clock>,
     /// What was written for the batch in hand. It holds the turn, so that sinks of one name do it one after the other.
     state: State,
+    /// None: its destination has no such thing.
+    two_phase: Option<TwoPhase>,
 }
 
 /// What one call came to, when it did not break.
@@ -46,7 +52,8 @@ enum Done {
 impl WasmSink {
     pub(crate) fn new(prepared: Prepared, on_fault: OnFault, clock: Arc<dyn Clock>) -> Self {
         let Prepared { template, first, origin, memory_bytes_max, .. } = prepared;
-        let lane = Lane::with(first);
+        let lane = Lane::with(first, template.lane);
+        let two_phase = template.plugin.exports.two_phase.map(TwoPhase::new);
         Self {
             template,
             lane,
@@ -55,11 +62,17 @@ impl WasmSink {
             on_fault,
             clock,
             state: None,
+            two_phase,
         }
     }
 
     /// One call on a part of a batch. After a fault the instance is gone.
     async fn attempt(&mut self, part: &Batch, note: DeliveryNote) -> Result<Done, Fault> {
+        match self.clean().await {
+            Err(SinkError::Retryable { reason, after }) => return Ok(Done::Later { reason, after }),
+            Err(error) => return Ok(Done::Later { reason: error.to_string(), after: None }),
+            Ok(()) => {}
+        }
         let instance = match self.lane.instance(&self.template).await {
             Ok(instance) => instance,
             Err(error) => return Ok(Done::Later { reason: error.to_string(), after: None }),
@@ -91,28 +104,37 @@ impl WasmSink {
             }
             Err(fault) => Err(fault),
         };
+        let is_trial = self.two_phase.as_ref().is_some_and(|two_phase| two_phase.is_trial);
         if let Some(state) = &mut self.state {
-            if matches!(answer, Err(_) | Ok(Done::Later { .. })) {
+            if is_trial || matches!(answer, Err(_) | Ok(Done::Later { .. })) {
                 state.forget_call()
             } else {
                 state.keep_call()
             }
         }
         if let Err(fault) = &answer {
-            self.lane.discard();
-            self.template.metrics.fault(fault.kind).inc();
-            let Origin { component, plugin, generation, .. } = &self.origin;
-            tracing::warn!(target: "plugin", %component, %plugin, %generation, events = part.len(), %fault, "plugin broke");
+            self.broke(fault, part.len());
+            self.two_phase.iter_mut().for_each(TwoPhase::soil);
         } else {
             self.lane.recycle(self.recycling);
         }
         answer
     }
 
+    /// Throws the instance away.
+    fn broke(&mut self, fault: &Fault, events: usize) {
+        self.lane.discard();
+        self.template.metrics.fault(fault.kind).inc();
+        let Origin { component, plugin, generation, .. } = &self.origin;
+        tracing::warn!(target: "plugin", %component, %plugin, %generation, events, %fault, "plugin broke");
+    }
+
     /// Delivers in parts, until the events that break the plugin are alone.
     async fn rescue(&mut self, batch: &Batch, note: &DeliveryNote, fault: Fault) -> Result<(), SinkError> {
         let mut search = Search::new(batch, fault, self.on_fault != OnFault::DeadLetterAlways);
         let mut rest = Rest::default();
+        let is_trial = self.two_phase.is_some();
+        self.two_phase.iter_mut().for_each(|two_phase| two_phase.is_trial = true);
         let bad = loop {
             let (rows, part) = match search.next() {
                 Next::Try { rows, part } => (rows, part),
@@ -124,17 +146,26 @@ impl WasmSink {
                 }
             };
             let id = format!("{}/{}-{}", note.id, rows.start, rows.end);
-            match self.attempt(&part, DeliveryNote { id, attempt: note.attempt }).await {
+            let done = self.attempt(&part, DeliveryNote { id, attempt: note.attempt }).await;
+            self.two_phase.iter_mut().for_each(TwoPhase::soil);
+            match done {
                 Err(fault) => {
                     search.broke(fault);
                     continue;
                 }
                 Ok(Done::Later { reason, after }) => return Err(SinkError::Retryable { reason, after }),
+                Ok(Done::All) if is_trial => rest.again.extend(rows),
                 Ok(Done::All) => {}
                 Ok(Done::Never(reason)) => {
                     rest.refusals.extend(rows.map(|row| Refusal { row, reason: reason.clone() }));
                 }
                 Ok(Done::Some { refusals, again, after }) => {
+                    if is_trial {
+                        let is_refused = |row: usize| {
+                            again.contains(&row) || refusals.iter().any(|refusal| refusal.row == row)
+                        };
+                        rest.again.extend(rows.clone().filter(|row| !is_refused(row - rows.start)));
+                    }
                     rest.refusals.extend(
                         refusals
                             .into_iter()
@@ -146,6 +177,11 @@ impl WasmSink {
             }
             search.passed(Batch::default());
         };
+        self.two_phase.iter_mut().for_each(|two_phase| two_phase.is_trial = false);
+        if is_trial && bad.is_empty() && rest.refusals.is_empty() {
+            let staged = self.stage_front(batch, note).await?;
+            return Rest { again: (staged..batch.len()).collect(), ..Rest::default() }.finish();
+        }
         for (row, fault) in bad {
             tracing::warn!(target: "plugin", component = %self.origin.component, plugin = %self.origin.plugin,
                 generation = %self.origin.generation, digest = %self.origin.digest, %fault, "an event breaks the plugin, dead letter");
@@ -184,14 +220,12 @@ impl Rest {
     }
 }
 
-#[async_trait]
-impl Sink for WasmSink {
-    async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        let note = match batch.delivery() {
-            Some(delivery) => DeliveryNote { id: delivery.id.to_string(), attempt: delivery.attempt },
-            // The engine names every batch of a sink that asks for it, as this one does.
-            None => return Err(SinkError::retryable("the batch has no delivery id")),
-        };
+impl WasmSink {
+    async fn deliver_all(&mut self, batch: &Batch, note: &DeliveryNote) -> Result<(), SinkError> {
+        self.two_phase.iter_mut().for_each(|two_phase| {
+            two_phase.is_trial = false;
+            two_phase.begin();
+        });
         // A part of a batch comes with what was written for the parts before.
         if let (None, Some(store)) = (&self.state, &self.template.state) {
             self.state = Some(store.begin(&mut Batch::default()).await);
@@ -208,12 +242,48 @@ impl Sink for WasmSink {
             Err(fault) if self.on_fault == OnFault::Hold => {
                 Err(SinkError::retryable(format!("the plugin broke: {fault}")))
             }
-            Err(fault) => self.rescue(batch, &note, fault).await,
+            Err(fault) => self.rescue(batch, note, fault).await,
         }
+    }
+}
+
+#[async_trait]
+impl Sink for WasmSink {
+    async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        let note = match batch.delivery() {
+            Some(delivery) => DeliveryNote { id: delivery.id.to_string(), attempt: delivery.attempt },
+            // The engine names every batch of a sink that asks for it, as this one does.
+            None => return Err(SinkError::retryable("the batch has no delivery id")),
+        };
+        let outcome = self.deliver_all(batch, &note).await;
+        if let Some(two_phase) = &mut self.two_phase {
+            two_phase.delivered(&note.id, &outcome);
+        }
+        outcome
     }
 
     fn wants_deliveries_named(&self) -> bool {
         true
+    }
+
+    fn is_two_phase(&self) -> bool {
+        self.two_phase.is_some()
+    }
+
+    async fn prepare(&mut self) -> Result<Vec<DeliveryToken>, SinkError> {
+        self.prepare_staged().await
+    }
+
+    async fn commit(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.commit_prepared(tokens).await
+    }
+
+    async fn abort(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.abort_prepared(tokens).await
+    }
+
+    async fn recover(&mut self, tokens: &[DeliveryToken]) -> Result<(), SinkError> {
+        self.settle_open(tokens).await
     }
 
     fn settled(&mut self, committed: bool) {

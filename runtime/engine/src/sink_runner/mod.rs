@@ -4,6 +4,11 @@
 //! same events come in the same batch. A batch or event that never will goes to the dead-letter channel first and
 //! is then taken for good.
 
+mod two_phase;
+
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
@@ -80,7 +85,8 @@ impl SinkRunner {
     pub(crate) async fn run(self, mut sink: Box<dyn Sink>) {
         self.health.set(HealthState::Running);
         let mut channel_backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        while !self.stop.is_cancelled() {
+        let recovered = self.recover(&mut *sink).await;
+        while recovered && !self.stop.is_cancelled() {
             match self.turn(&mut *sink).await {
                 Ok(true) => channel_backoff.reset(),
                 Ok(false) => break,
@@ -116,25 +122,40 @@ impl SinkRunner {
         if batch.is_empty() {
             return Ok(false);
         }
-        let encoded = match &self.codec {
-            Some(codec) => self.encoded(&**codec, &batch).await,
-            None => Some(batch),
-        };
-        let settled = match encoded {
-            Some(batch) if batch.is_empty() => Settled::Commit,
-            Some(batch) => self.settle(sink, &batch, note.as_mut()).await,
-            None => Settled::Stopped,
+        let settled = match &note {
+            // Decided before the agent ended.
+            Some(note) if note.is_done() => Settled::Commit,
+            _ => self.work(sink, batch, note.as_mut()).await,
         };
         match settled {
             Settled::Commit => {
                 let committed = self.commit(transaction).await;
                 sink.settled(committed.is_ok());
+                if let Some(note) = note {
+                    self.taken(sink, note, committed.is_ok()).await;
+                }
                 committed.map(|()| true)
             }
             Settled::Stopped => {
                 transaction.rollback();
+                if let Some(note) = note {
+                    self.returned(sink, note).await;
+                }
                 Ok(false)
             }
+        }
+    }
+
+    /// Encodes and delivers.
+    async fn work(&self, sink: &mut dyn Sink, batch: Batch, note: Option<&mut Note>) -> Settled {
+        let encoded = match &self.codec {
+            Some(codec) => self.encoded(&**codec, &batch).await,
+            None => Some(batch.clone()),
+        };
+        match encoded {
+            Some(encoded) if encoded.is_empty() => Settled::Commit,
+            Some(encoded) => self.settle(sink, (&batch, &encoded), note).await,
+            None => Settled::Stopped,
         }
     }
 
@@ -195,20 +216,29 @@ impl SinkRunner {
         }
     }
 
-    /// Delivers until the batch may be taken for good.
-    async fn settle(&self, sink: &mut dyn Sink, whole: &Batch, mut note: Option<&mut Note>) -> Settled {
+    /// Delivers until the batch may be taken for good. `taken` is it as it was taken, `whole` what its codec made of it.
+    async fn settle(
+        &self,
+        sink: &mut dyn Sink,
+        (taken, whole): (&Batch, &Batch),
+        mut note: Option<&mut Note>,
+    ) -> Settled {
         let mut backoff = Backoff::new(self.retry.initial, self.retry.longest);
         // What is still to be delivered of the batch.
         let mut batch = whole.clone();
         loop {
             if let (Some(note), Some(ledger)) = (&mut note, &self.ledger) {
                 batch = note.named(whole);
-                ledger.write(note).await;
+                self.name(ledger, note, sink.is_two_phase()).await;
             }
-            let error = match sink.deliver(&batch).await {
+            let mut outcome = sink.deliver(&batch).await;
+            if let Some(note) = note.as_deref_mut().filter(|_| sink.is_two_phase()) {
+                outcome = self.prepare(sink, &batch, outcome, note).await;
+            }
+            let error = match outcome {
                 Ok(()) => {
                     self.delivered(&batch, 0);
-                    return Settled::Commit;
+                    return self.decide(Settled::Commit, taken, note).await;
                 }
                 Err(error) => error,
             };
@@ -217,14 +247,21 @@ impl SinkRunner {
             let attempts = u64::from(backoff.failures()) + 1;
             let exhausted = self.retry.attempts_max.is_some_and(|max| attempts >= max);
             match (error.retry(), error) {
-                (_, SinkError::Partial { refusals, again, .. }) if again.is_empty() => {
-                    return self.reject(&batch, refusals, 0).await;
+                (_, SinkError::Partial { mut refusals, again, .. }) if again.is_empty() || exhausted => {
+                    let reason = format!("gave up after {attempts} attempts");
+                    refusals.extend(again.into_iter().map(|row| Refusal { row, reason: reason.clone() }));
+                    refusals.sort_by_key(|refusal| refusal.row);
+                    let settled = self.reject(&batch, refusals, 0).await;
+                    return self.decide(settled, taken, note).await;
                 }
-                (Retry::Never, error) => return self.reject_all(&batch, &error.to_string()).await,
+                (Retry::Never, error) => {
+                    let settled = self.reject_all(&batch, &error.to_string()).await;
+                    return self.decide(settled, taken, note).await;
+                }
                 (_, error) if exhausted => {
-                    return self
-                        .reject_all(&batch, &format!("gave up after {attempts} attempts: {error}"))
-                        .await;
+                    let reason = format!("gave up after {attempts} attempts: {error}");
+                    let settled = self.reject_all(&batch, &reason).await;
+                    return self.decide(settled, taken, note).await;
                 }
                 (retry, error) => {
                     if backoff.failures() == 0 {
@@ -234,6 +271,9 @@ impl SinkRunner {
                         match self.rest(whole, &batch, refusals, &again, note.as_deref_mut()).await {
                             Some(rest) => batch = rest,
                             None => return Settled::Stopped,
+                        }
+                        if !self.decide_part(note.as_deref_mut()).await {
+                            return Settled::Stopped;
                         }
                     }
                     let pause = backoff.failed();
