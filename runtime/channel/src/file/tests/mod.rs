@@ -1,5 +1,6 @@
 //! The file channel against the conformance suite, crashes, damage and failing disks.
 
+mod again;
 mod crash;
 mod damage;
 mod faults;
