@@ -32,7 +32,7 @@ use crate::{
     generation::State,
     host::{GuestLog, GuestMetrics, LogSource, RealWasi, escaped},
     metrics::PluginMetrics,
-    off_worker,
+    off_worker::{self, Turn},
     state::{GuestState, Limits},
 };
 
@@ -145,7 +145,8 @@ impl Instance {
         let configured = configure(template, &mut store, lane);
         // The timer belongs to a runtime, which guests that cannot wait do not need.
         let started = if plugin.waits {
-            tokio::time::timeout(time, configured).await.unwrap_or_else(|_| Err(Trap::Interrupt.into()))
+            let configured = tokio::time::timeout(time, off_worker::sharing(configured));
+            configured.await.unwrap_or_else(|_| Err(Trap::Interrupt.into()))
         } else {
             configured.await
         };
@@ -261,7 +262,7 @@ impl Instance {
         let begun = Instant::now();
         let running = template.plugin.engine.begin();
         let answer = if template.plugin.waits {
-            let call = function.call_async(&mut self.store, params);
+            let call = off_worker::sharing(function.call_async(&mut self.store, params));
             match tokio::time::timeout(template.call_time_max, call).await {
                 Ok(answer) => answer,
                 Err(_) => Err(Trap::Interrupt.into()),
@@ -325,7 +326,7 @@ impl Instance {
             .get_typed_func::<StopParams, ()>(&mut self.store, self.template.plugin.exports.stop);
         let stopped = match stop {
             Ok(stop) if self.template.plugin.waits => {
-                let call = stop.call_async(&mut self.store, (deadline_ms,));
+                let call = off_worker::sharing(stop.call_async(&mut self.store, (deadline_ms,)));
                 tokio::time::timeout(time, call).await.unwrap_or_else(|_| Err(Trap::Interrupt.into()))
             }
             Ok(stop) => stop.call(&mut self.store, (deadline_ms,)),
@@ -411,8 +412,17 @@ fn deadline(mut cx: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateD
         return Err(Trap::Interrupt.into());
     }
     if state.waits {
-        state.ticks_left -= 1;
-        return Ok(UpdateDeadline::Yield(1));
+        return Ok(match off_worker::turn() {
+            Turn::GoOn(ticks) => {
+                let ticks = ticks.min(state.ticks_left);
+                state.ticks_left -= ticks;
+                UpdateDeadline::Continue(ticks)
+            }
+            Turn::GiveWay => {
+                state.ticks_left -= 1;
+                UpdateDeadline::Yield(1)
+            }
+        });
     }
     let ticks = std::mem::take(&mut state.ticks_left);
     off_worker::leave();

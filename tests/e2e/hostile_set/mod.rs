@@ -124,12 +124,12 @@ fn a_hostile_set_is_contained_and_named_and_the_others_keep_their_rate() {
     thread::sleep(ALONE);
     let alone = Moment::now(&agent);
 
-    let whole = config(folder, &cases);
+    let set = config(folder, &cases);
     let before: Vec<Case> = cases.iter().map(|case| case.clone().before()).collect();
     reload(&agent, folder, &config(folder, &before).text());
-    reload(&agent, folder, &whole.text());
+    reload(&agent, folder, &set.text());
     let loaded = Moment::now(&agent);
-    let mut attempts = refused::attempts(folder, &whole).into_iter();
+    let mut attempts = refused::attempts(folder, &set).into_iter();
     let (mut refusals, mut problems) = (Vec::new(), Vec::new());
     let mut feeder = Feeder { streams: HashMap::new(), rounds: 0 };
     feeder.round(&agent, &cases);
@@ -148,14 +148,16 @@ fn a_hostile_set_is_contained_and_named_and_the_others_keep_their_rate() {
     let sent = load.end();
     let rates = |after: &Moment, before| after.rates_since(before);
     let (first, then) = (rates(&alone, &start), rates(&beside, &active));
-    let loading = rates(&loaded, &alone);
+    // What fell behind while the set was loaded may not make up for what is lost beside it.
+    let (loading, whole) = (rates(&loaded, &alone), rates(&beside, &alone));
     for (place, name) in PIPELINES.iter().enumerate() {
         println!(
-            "{name}: {:.0} events/s alone, {:.0} while the set was loaded, {:.0} beside it ({:.1} %)",
+            "{name}: {:.0} events/s alone, {:.0} while the set was loaded, {:.0} beside it, {:.0} in both ({:.1} %)",
             first[place],
             loading[place],
             then[place],
-            100.0 * then[place] / first[place]
+            whole[place],
+            100.0 * whole[place] / first[place]
         );
     }
     assert!(problems.is_empty(), "not refused as documented:\n{}", problems.join("\n"));
@@ -194,6 +196,7 @@ fn a_hostile_set_is_contained_and_named_and_the_others_keep_their_rate() {
         healthy::verify(folder, name, *sent);
     }
     for (place, name) in PIPELINES.iter().enumerate() {
-        assert!(then[place] >= KEPT * first[place], "{name} fell from {} to {}", first[place], then[place]);
+        let least = then[place].min(whole[place]);
+        assert!(least >= KEPT * first[place], "{name} fell from {} to {least}", first[place]);
     }
 }

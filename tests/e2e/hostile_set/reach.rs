@@ -126,8 +126,12 @@ fn wasi(servers: &Servers) -> Vec<Case> {
             .plugin(bounded(r#"socket "tcp://granted.example:5432""#))
             .lines(&["listen 127.0.0.1:0", "udp 127.0.0.1:9"])
             .delivers(&["error: *", "error: *"]),
-        loops("wasi-loops"),
-        loops("wasi-loops-too"),
+        loops("wasi-loops-1"),
+        loops("wasi-loops-2"),
+        loops("wasi-loops-3"),
+        loops("wasi-loops-4"),
+        loops("wasi-loops-5"),
+        loops("wasi-loops-6"),
         // Within its rights, but for ever.
         case("wasi-sleeps", "wasi-files")
             .plugin(r#"limits memory="16MiB" time="50ms"; grant { clocks }"#)
@@ -143,7 +147,8 @@ fn wasi(servers: &Servers) -> Vec<Case> {
     ]
 }
 
-/// It may wait, so its calls stay with the workers of the runtime, and it has much time, all of which it uses.
+/// It may wait, so its calls are tasks among the others, and it has much time, all of which it uses. There are more of
+/// this kind than workers.
 fn loops(name: &'static str) -> Case {
     let case = case(name, "wasi-files")
         .plugin(r#"limits memory="16MiB" time="2s"; grant { clocks }"#)
