@@ -43,9 +43,10 @@ fn killed(sink: &str, name: &str) -> TransactionServer {
     for _ in 0..KILLS {
         let staged = server.transactions().staged;
         let agent = Agent::spawn(folder.path(), name, &[]);
-        // Killed while it delivers, not while it starts.
-        eventually("the agent delivers", || server.transactions().staged > staged);
-        thread::sleep(Duration::from_micros(random.random_range(0..150_000)));
+        // Killed while it delivers, not while it starts; counted, so that a fast machine is not done before the last kill.
+        let wanted = staged + random.random_range(1..=12);
+        eventually("the agent delivers", || server.transactions().staged >= wanted);
+        thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
         agent.kill();
         server.next_run();
     }
