@@ -80,7 +80,11 @@ pub(super) fn attempts(folder: &Path, config: &Config<'_>) -> Vec<Attempt> {
     let source = r#"wasm "bad" channel="native""#;
     let plugin = format!("bad path={:?}", guest("keeps-all"));
     all.parts("interceptor as source", &plugin, source, "expected millrace:plugin/source@0.1.0");
-    all.guest("sockets not granted", "imports-wasi-socket", "asks for socket (it imports wasi:sockets/network@");
+    all.guest(
+        "sockets not granted",
+        "imports-wasi-socket",
+        "asks for socket (it imports wasi:sockets/network@",
+    );
     all.guest("http not granted", "sends-http", "asks for http (it imports millrace:plugin/http@0.1.0)");
     let keeps_all = guest("keeps-all");
     all.interceptor(
