@@ -1,14 +1,7 @@
 //! Scripts in an agent that runs: a changed file is live at once, a broken one is refused and told at its line, and
 //! under load a change loses, repeats and reorders nothing.
 
-use std::{
-    fs,
-    io::Write,
-    net::TcpStream,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, net::TcpStream, path::Path, thread, time::Duration};
 
 use millrace_tests::{Agent, eventually, guest, lines_of, temporary_folder};
 
@@ -53,21 +46,13 @@ sinks {{ file-roll "out" channel="fast" {{ directory "{output}"; serializer "hea
     Agent::start(folder, "scripted", &config)
 }
 
-fn next_generation(agent: &Agent, change: impl FnOnce()) -> Duration {
-    let before = agent.status()["generation"].as_u64().unwrap();
-    let begun = Instant::now();
-    change();
-    eventually("the change is live", || agent.status()["generation"] == before + 1);
-    begun.elapsed()
-}
-
 #[test]
 fn a_changed_script_is_live_within_two_seconds_and_a_broken_one_is_refused() {
     let folder = temporary_folder();
     let folder = folder.path();
     let agent = start(folder);
     let mut stream = TcpStream::connect(agent.address("in")).unwrap();
-    let took = next_generation(&agent, || write(folder, &script(1)));
+    let took = agent.next_generation(|| write(folder, &script(1)));
     assert!(took < LIVE_WITHIN, "{took:?}");
     stream.write_all(b"one\n").unwrap();
     eventually("it is delivered", || agent.metric("sink_events_delivered", "out") == 1);
@@ -112,7 +97,7 @@ fn what_a_script_counts_goes_on_when_it_changes() {
     let mut agent = start(folder);
     let mut stream = TcpStream::connect(agent.address("in")).unwrap();
     for version in 1..=3_u64 {
-        next_generation(&agent, || write(folder, &counting(version)));
+        agent.next_generation(|| write(folder, &counting(version)));
         stream.write_all(b"a\nb\n").unwrap();
         eventually("both are delivered", || agent.metric("sink_events_delivered", "out") == 2 * version);
     }
@@ -144,7 +129,7 @@ fn a_script_that_changes_under_load_loses_repeats_and_reorders_nothing() {
         }
     });
     for version in 1..=VERSIONS {
-        next_generation(&agent, || write(folder, &script(version)));
+        agent.next_generation(|| write(folder, &script(version)));
     }
     sender.join().unwrap();
     eventually("all lines are delivered", || agent.metric("sink_events_delivered", "out") == LINES);

@@ -1,13 +1,7 @@
 //! An agent that watches its files: a change of the configuration, of an include or of a plugin is live within two
 //! seconds, SIGHUP reloads, and a broken change leaves the old plan running.
 
-use std::{
-    fs,
-    io::Write,
-    net::TcpStream,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, net::TcpStream, path::Path, time::Duration};
 
 use millrace_tests::{Agent, eventually, guest, temporary_folder};
 
@@ -36,27 +30,18 @@ fn start(folder: &Path, watch: bool) -> Agent {
     Agent::start(folder, "watched", &config(folder, watch))
 }
 
-/// Waits until the generation is the next one; returns how long that took.
-fn next_generation(agent: &Agent, change: impl FnOnce()) -> Duration {
-    let before = agent.status()["generation"].as_u64().unwrap();
-    let begun = Instant::now();
-    change();
-    eventually("the change is live", || agent.status()["generation"] == before + 1);
-    begun.elapsed()
-}
-
 #[test]
 fn changes_of_configuration_include_and_plugin_are_live_within_two_seconds() {
     let folder = temporary_folder();
     let folder = folder.path();
     let agent = start(folder, true);
     let edited = config(folder, true).replace("apple", "pear");
-    let took = next_generation(&agent, || Agent::write_config(folder, "watched", &edited));
+    let took = agent.next_generation(|| Agent::write_config(folder, "watched", &edited));
     assert!(took < LIVE_WITHIN, "configuration: {took:?}");
-    let took = next_generation(&agent, || fs::write(folder.join("sinks.kdl"), sinks(20)).unwrap());
+    let took = agent.next_generation(|| fs::write(folder.join("sinks.kdl"), sinks(20)).unwrap());
     assert!(took < LIVE_WITHIN, "include: {took:?}");
     // Not renamed into place but written over, as some tools do.
-    let took = next_generation(&agent, || {
+    let took = agent.next_generation(|| {
         drop(fs::copy(guest("redact"), folder.join("rule-new.wasm")).and_then(|_| {
             let mut bytes = fs::read(guest("drop-rule"))?;
             bytes.extend([0, 3, 2, b'v', b'2']);
@@ -92,7 +77,7 @@ fn a_hangup_signal_reloads() {
     let folder = folder.path();
     let agent = start(folder, false);
     fs::write(folder.join("sinks.kdl"), sinks(30)).unwrap();
-    next_generation(&agent, || agent.signal("HUP"));
+    agent.next_generation(|| agent.signal("HUP"));
     let changes = &agent.status()["last_reload"]["changes"];
     assert_eq!(changes.to_string(), r#"[{"action":"swap","kind":"sink","name":"out"}]"#);
 }

@@ -171,6 +171,18 @@ impl Agent {
         }
     }
 
+    /// Makes a change and waits until the agent has taken it by itself; returns how long that took.
+    ///
+    /// # Panics
+    /// The generation did not become the next one.
+    pub fn next_generation(&self, change: impl FnOnce()) -> Duration {
+        let before = self.status()["generation"].as_u64().unwrap_or_default();
+        let begun = Instant::now();
+        change();
+        eventually("the change is live", || self.status()["generation"] == before + 1);
+        begun.elapsed()
+    }
+
     /// One counter: `metric("sink_events_delivered", "out")`.
     pub fn metric(&self, name: &str, component: &str) -> u64 {
         let text = self.get("/metrics");

@@ -167,6 +167,16 @@ fn gone() -> Diagnostics {
         .into()
 }
 
+/// A builder whose components are thrown away; their metrics are nobody's.
+fn on_trial(registry: &Arc<Registry>, clock: &Arc<dyn Clock>, plugin_host: &Arc<dyn PluginHost>) -> Builder {
+    Builder {
+        registry: Arc::clone(registry),
+        clock: Arc::clone(clock),
+        metrics: Metrics::default(),
+        plugin_host: Arc::clone(plugin_host),
+    }
+}
+
 /// Builds every component once and throws it away: finds what only the components themselves can know.
 pub fn validate(
     plan: &AgentPlan,
@@ -174,12 +184,7 @@ pub fn validate(
     clock: &Arc<dyn Clock>,
     plugin_host: &Arc<dyn PluginHost>,
 ) -> Diagnostics {
-    let builder = Builder {
-        registry: Arc::clone(registry),
-        clock: Arc::clone(clock),
-        metrics: Metrics::default(),
-        plugin_host: Arc::clone(plugin_host),
-    };
+    let builder = on_trial(registry, clock, plugin_host);
     let mut findings = Diagnostics::default();
     let mut note = |result: Result<(), Diagnostics>| {
         if let Err(found) = result {
@@ -209,12 +214,7 @@ pub fn endless(
     clock: &Arc<dyn Clock>,
     plugin_host: &Arc<dyn PluginHost>,
 ) -> Diagnostics {
-    let builder = Builder {
-        registry: Arc::clone(registry),
-        clock: Arc::clone(clock),
-        metrics: Metrics::default(),
-        plugin_host: Arc::clone(plugin_host),
-    };
+    let builder = on_trial(registry, clock, plugin_host);
     let mut findings = Diagnostics::default();
     for source in &plan.sources {
         // What cannot be built is told by whoever builds it to run it.
