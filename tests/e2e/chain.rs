@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, fs::OpenOptions, io::Write, net::TcpListener, path::Path};
 
-use millrace_tests::{Agent, eventually, json_events, temporary_folder};
+use millrace_tests::{Agent, eventually, json_events, json_events_so_far, temporary_folder};
+use serde_json::Value;
 
 const LINES: u64 = 30_000;
 
@@ -51,10 +52,10 @@ fn append(log: &Path, from: u64, until: u64) {
 }
 
 /// How often each line arrived at each collector, after checking every event's content.
-fn arrived(folder: &Path) -> [BTreeMap<u64, usize>; 2] {
+fn arrived(folder: &Path, events: fn(&Path) -> Vec<Value>) -> [BTreeMap<u64, usize>; 2] {
     ["b", "c"].map(|name| {
         let mut seen = BTreeMap::new();
-        for event in json_events(&folder.join(format!("{name}-out"))) {
+        for event in events(&folder.join(format!("{name}-out"))) {
             let body = event["body"].as_str().unwrap();
             let number: u64 =
                 body.strip_prefix("line ").unwrap().strip_suffix(" ü").unwrap().parse().unwrap();
@@ -66,7 +67,7 @@ fn arrived(folder: &Path) -> [BTreeMap<u64, usize>; 2] {
 }
 
 fn distinct(folder: &Path) -> usize {
-    let [mut all, other] = arrived(folder);
+    let [mut all, other] = arrived(folder, json_events_so_far);
     all.extend(other);
     all.len()
 }
@@ -94,7 +95,7 @@ fn run(group: &str) -> [BTreeMap<u64, usize>; 2] {
     for agent in [edge, first, second] {
         assert!(agent.stop().success());
     }
-    arrived(folder)
+    arrived(folder, json_events)
 }
 
 fn repeats(arrived: &[BTreeMap<u64, usize>; 2]) -> usize {

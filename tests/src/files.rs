@@ -42,14 +42,32 @@ pub fn lines_of(folder: &Path) -> Vec<String> {
     lines
 }
 
-/// All events of files written with the JSON serializer.
+/// All events of files written with the JSON serializer, by agents that have ended.
 ///
 /// # Panics
 /// A line is no JSON.
 pub fn json_events(folder: &Path) -> Vec<Value> {
-    let parse = |line: &String| match serde_json::from_str(line) {
+    lines_of(folder).iter().map(|line| event(line)).collect()
+}
+
+/// The same while an agent writes: a line without its end is still being written.
+///
+/// # Panics
+/// A line with its end is no JSON.
+pub fn json_events_so_far(folder: &Path) -> Vec<Value> {
+    let mut events = Vec::new();
+    for file in rolled_files(folder) {
+        let content = fs::read(&file).unwrap_or_default();
+        let content = String::from_utf8_lossy(&content);
+        let whole = content.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        events.extend(whole.map(event));
+    }
+    events
+}
+
+fn event(line: &str) -> Value {
+    match serde_json::from_str(line) {
         Ok(event) => event,
         Err(error) => unreachable!("{line}: {error}"),
-    };
-    lines_of(folder).iter().map(parse).collect()
+    }
 }

@@ -11,7 +11,7 @@ mod transactions;
 
 pub use agent::{Agent, eventually};
 pub use build::{binary, guest, root, temporary_folder};
-pub use files::{json_events, lines_of, rolled_files};
+pub use files::{json_events, json_events_so_far, lines_of, rolled_files};
 pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
 pub use registry::Registry;
