@@ -53,6 +53,11 @@ pub fn flume() -> Peer {
 }
 
 impl Peer {
+    /// What Java needs on its class path for the peer's libraries.
+    pub fn class_path(&self) -> &str {
+        self.class_path.as_deref().unwrap_or_default()
+    }
+
     /// A command that runs one of the peer's programs, named without its ending.
     pub fn command(&self, program: &str) -> Command {
         match &self.class_path {
