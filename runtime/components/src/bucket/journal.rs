@@ -21,7 +21,7 @@ use std::{
 };
 
 use super::{
-    FileRollError,
+    BucketError,
     disk::{Disk, LockedFile},
     framing::FileFraming,
 };
@@ -67,12 +67,12 @@ pub struct Journal {
 
 impl Journal {
     /// Starts a journal in this folder.
-    pub fn create(folder: &Path, durable: bool, disk: Disk) -> Result<Self, FileRollError> {
-        disk.create_folder(folder, durable).map_err(FileRollError::io("create folder", folder))?;
+    pub fn create(folder: &Path, durable: bool, disk: Disk) -> Result<Self, BucketError> {
+        disk.create_folder(folder, durable).map_err(BucketError::io("create folder", folder))?;
         let path = folder.join(uuid::Uuid::new_v4().to_string()).with_extension(JOURNAL_EXTENSION);
         let entries = BTreeMap::new();
         let (file, bytes) =
-            write_new(&path, &entries, durable, &disk).map_err(FileRollError::io("write journal", &path))?;
+            write_new(&path, &entries, durable, &disk).map_err(BucketError::io("write journal", &path))?;
         Ok(Self { disk, path, file, bytes, durable, next_id: 1, entries })
     }
 
@@ -82,13 +82,13 @@ impl Journal {
     }
 
     /// Announces a file before it is created.
-    pub fn opened(&mut self, path: &Path, framing: FileFraming) -> Result<u64, FileRollError> {
+    pub fn opened(&mut self, path: &Path, framing: FileFraming) -> Result<u64, BucketError> {
         self.compact_if_large()?;
         let id = self.next_id;
         let entry = Entry { path: path.to_owned(), framing, confirmed_bytes: 0 };
         self.append(&open_line(id, &entry))?;
         if self.durable {
-            self.disk.sync(&self.file).map_err(FileRollError::io("sync journal", &self.path))?;
+            self.disk.sync(&self.file).map_err(BucketError::io("sync journal", &self.path))?;
         }
         self.next_id += 1;
         self.entries.insert(id, entry);
@@ -96,7 +96,7 @@ impl Journal {
     }
 
     /// Confirms the contents of files up to a length, all in one write.
-    pub fn confirmed(&mut self, lengths: &[(u64, u64)]) -> Result<(), FileRollError> {
+    pub fn confirmed(&mut self, lengths: &[(u64, u64)]) -> Result<(), BucketError> {
         self.compact_if_large()?;
         let mut text = String::new();
         for (id, bytes) in lengths {
@@ -113,20 +113,20 @@ impl Journal {
     }
 
     /// Says that a file is no longer in progress: it has its name, or it is gone.
-    pub fn closed(&mut self, id: u64) -> Result<(), FileRollError> {
+    pub fn closed(&mut self, id: u64) -> Result<(), BucketError> {
         self.entries.remove(&id);
         self.append(&format!("closed {id}\n"))
     }
 
     /// Removes the journal, if no file is in progress.
-    pub fn remove(self) -> Result<(), FileRollError> {
+    pub fn remove(self) -> Result<(), BucketError> {
         if self.entries.is_empty() {
-            self.disk.remove(&self.path).map_err(FileRollError::io("remove journal", &self.path))?;
+            self.disk.remove(&self.path).map_err(BucketError::io("remove journal", &self.path))?;
         }
         Ok(())
     }
 
-    fn append(&mut self, text: &str) -> Result<(), FileRollError> {
+    fn append(&mut self, text: &str) -> Result<(), BucketError> {
         match self.disk.write_at(&self.file, text.as_bytes(), self.bytes) {
             Ok(()) => {
                 self.bytes += text.len() as u64;
@@ -136,15 +136,15 @@ impl Journal {
                 // Half a line must not stand before the next one. A line is only read with its newline, so a
                 // second failure here does no harm either.
                 let _cut = self.file.set_len(self.bytes);
-                Err(FileRollError::io("write journal", &self.path)(error))
+                Err(BucketError::io("write journal", &self.path)(error))
             }
         }
     }
 
-    fn compact_if_large(&mut self) -> Result<(), FileRollError> {
+    fn compact_if_large(&mut self) -> Result<(), BucketError> {
         if self.bytes >= JOURNAL_BYTES_MAX {
             let written = write_new(&self.path, &self.entries, self.durable, &self.disk);
-            (self.file, self.bytes) = written.map_err(FileRollError::io("write journal", &self.path))?;
+            (self.file, self.bytes) = written.map_err(BucketError::io("write journal", &self.path))?;
         }
         Ok(())
     }

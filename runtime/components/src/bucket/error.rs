@@ -9,7 +9,7 @@ use crate::serializers::SerializeError;
 
 /// A failure, with the file it is about.
 #[derive(Debug, thiserror::Error)]
-pub enum FileRollError {
+pub enum BucketError {
     /// The system refused something.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -41,7 +41,7 @@ pub enum FileRollError {
     },
 }
 
-impl FileRollError {
+impl BucketError {
     /// Says what was done to which file.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

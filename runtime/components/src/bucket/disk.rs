@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags};
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     #[cfg(test)]
-    pub faults: std::sync::Arc<super::tests::Faults>,
+    pub faults: std::sync::Arc<crate::sinks::file_roll::tests::Faults>,
 }
 
 impl Disk {

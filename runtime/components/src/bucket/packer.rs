@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::FileRollError;
+use super::BucketError;
 
 /// Which compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Packer {
     }
 
     /// The bytes to write for these.
-    pub fn pack<'a>(&'a mut self, plain: &'a [u8]) -> Result<&'a [u8], FileRollError> {
+    pub fn pack<'a>(&'a mut self, plain: &'a [u8]) -> Result<&'a [u8], BucketError> {
         match self {
             Self::None => Ok(plain),
             Self::Gzip { level, packed } => {
@@ -59,14 +59,14 @@ impl Packer {
                 let mut encoder =
                     flate2::write::GzEncoder::new(&mut *packed, flate2::Compression::new(*level));
                 let done = encoder.write_all(plain).and_then(|()| encoder.finish().map(|_| ()));
-                done.map_err(|source| FileRollError::Compress { codec: "gzip", source })?;
+                done.map_err(|source| BucketError::Compress { codec: "gzip", source })?;
                 Ok(packed)
             }
             Self::Zstd { compressor, packed } => {
                 packed.clear();
                 packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
                 let done = compressor.compress_to_buffer(plain, packed);
-                done.map_err(|source| FileRollError::Compress { codec: "zstd", source })?;
+                done.map_err(|source| BucketError::Compress { codec: "zstd", source })?;
                 Ok(packed)
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    FileRollError,
+    BucketError,
     disk::Disk,
     journal::{self, Entry, JOURNAL_EXTENSION, UNNAMED_EXTENSION},
     names,
@@ -32,15 +32,15 @@ pub enum Recovery {
 
 /// Completes everything that no living sink holds, except the journal given. What cannot be completed now is
 /// reported and stays for the next start.
-pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recovery, FileRollError> {
+pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recovery, BucketError> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recovery::Done),
-        Err(error) => return Err(FileRollError::io("list", folder)(error)),
+        Err(error) => return Err(BucketError::io("list", folder)(error)),
     };
     let mut outcome = Recovery::Done;
     for found in listing {
-        let path = found.map_err(FileRollError::io("list", folder))?.path();
+        let path = found.map_err(BucketError::io("list", folder))?.path();
         let is_called = |name| path.extension().is_some_and(|extension| extension == name);
         if is_called(JOURNAL_EXTENSION) {
             if own != Some(path.as_path()) && recover_journal(&path, disk)? == Recovery::Held {
@@ -50,31 +50,31 @@ pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recover
             && disk.open(&path).and_then(|file| disk.lock(file)).is_ok_and(|locked| locked.is_some())
         {
             // Its sink ended before the journal had its name, so it had opened no file.
-            disk.remove(&path).map_err(FileRollError::io("remove journal", &path))?;
+            disk.remove(&path).map_err(BucketError::io("remove journal", &path))?;
         }
     }
     Ok(outcome)
 }
 
-fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, FileRollError> {
+fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, BucketError> {
     let file = match disk.open(path) {
         Ok(file) => file,
         // Its sink has just finished.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recovery::Done),
-        Err(error) => return Err(FileRollError::io("open journal", path)(error)),
+        Err(error) => return Err(BucketError::io("open journal", path)(error)),
     };
-    let Some(file) = disk.lock(file).map_err(FileRollError::io("lock journal", path))? else {
+    let Some(file) = disk.lock(file).map_err(BucketError::io("lock journal", path))? else {
         return Ok(Recovery::Held);
     };
     let mut bytes = Vec::new();
     (&*file)
         .take(JOURNAL_BYTES_MAX)
         .read_to_end(&mut bytes)
-        .map_err(FileRollError::io("read journal", path))?;
+        .map_err(BucketError::io("read journal", path))?;
     let Some(contents) = journal::read(&String::from_utf8_lossy(&bytes)) else {
         tracing::warn!(journal = %path.display(), "unreadable journal set aside");
         let aside = path.with_extension("damaged");
-        fs::rename(path, &aside).map_err(FileRollError::io("set aside", path))?;
+        fs::rename(path, &aside).map_err(BucketError::io("set aside", path))?;
         return Ok(Recovery::Done);
     };
     let is_exact = !contents.boot.is_empty() && contents.boot == journal::boot_id();
@@ -95,7 +95,7 @@ fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, FileRollError> 
         }
     }
     if is_complete {
-        disk.remove(path).map_err(FileRollError::io("remove journal", path))?;
+        disk.remove(path).map_err(BucketError::io("remove journal", path))?;
     }
     Ok(Recovery::Done)
 }
@@ -106,7 +106,7 @@ enum Completion {
     Gone,
 }
 
-fn complete(entry: &Entry, is_exact: bool, disk: &Disk) -> Result<Completion, FileRollError> {
+fn complete(entry: &Entry, is_exact: bool, disk: &Disk) -> Result<Completion, BucketError> {
     let path = entry.path.as_path();
     let file = match disk.open(path) {
         Ok(file) => file,
@@ -115,23 +115,23 @@ fn complete(entry: &Entry, is_exact: bool, disk: &Disk) -> Result<Completion, Fi
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
             return Ok(Completion::Gone);
         }
-        Err(error) => return Err(FileRollError::io("open", path)(error)),
+        Err(error) => return Err(BucketError::io("open", path)(error)),
     };
-    let length = file.metadata().map_err(FileRollError::io("read", path))?.len();
+    let length = file.metadata().map_err(BucketError::io("read", path))?.len();
     let confirmed = entry.confirmed_bytes.min(length);
     let kept = if is_exact {
         confirmed
     } else {
-        entry.framing.whole_bytes(&file, confirmed, length).map_err(FileRollError::io("read", path))?
+        entry.framing.whole_bytes(&file, confirmed, length).map_err(BucketError::io("read", path))?
     };
     if kept == 0 {
-        disk.remove(path).map_err(FileRollError::io("remove", path))?;
+        disk.remove(path).map_err(BucketError::io("remove", path))?;
         return Ok(Completion::Empty);
     }
     if kept < length {
-        disk.truncate(&file, kept).map_err(FileRollError::io("cut", path))?;
+        disk.truncate(&file, kept).map_err(BucketError::io("cut", path))?;
     }
-    disk.sync(&file).map_err(FileRollError::io("sync", path))?;
+    disk.sync(&file).map_err(BucketError::io("sync", path))?;
     names::finish(path, true, disk)?;
     Ok(Completion::Named(kept))
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{FileRollError, disk::Disk, packer::Packer, settings::RollRules};
+use super::{BucketError, disk::Disk, packer::Packer, settings::RollRules};
 use crate::serializers::{Room, Rows, Serializer};
 
 /// An amount of contents.
@@ -73,7 +73,7 @@ impl OpenFile {
         plain: &mut Vec<u8>,
         disk: &Disk,
         now_millis: u64,
-    ) -> Result<usize, FileRollError> {
+    ) -> Result<usize, BucketError> {
         if self.is_full(rules) {
             return Ok(0);
         }
@@ -104,7 +104,7 @@ impl OpenFile {
         self.written.bytes += bytes.len() as u64;
         self.written.events += taken as u64;
         self.written_millis = now_millis;
-        disk.write_at(handle, bytes, offset).map_err(FileRollError::io("write", &self.path))?;
+        disk.write_at(handle, bytes, offset).map_err(BucketError::io("write", &self.path))?;
         Ok(taken)
     }
 
@@ -139,7 +139,7 @@ impl OpenFile {
     }
 
     /// Forces what changed to the disk.
-    pub fn sync(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    pub fn sync(&mut self, disk: &Disk) -> Result<(), BucketError> {
         if !self.is_dirty {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl OpenFile {
         // After a failure the system may have dropped what it could not write and would report success next time.
         self.is_sealed |= synced.is_err();
         self.is_dirty = synced.is_err();
-        synced.map_err(FileRollError::io("sync", &self.path))
+        synced.map_err(BucketError::io("sync", &self.path))
     }
 
     /// What is written counts as delivered.
@@ -164,11 +164,11 @@ impl OpenFile {
     }
 
     /// Cuts off what was taken back.
-    pub fn restore(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    pub fn restore(&mut self, disk: &Disk) -> Result<(), BucketError> {
         if self.is_stale {
             self.open(disk)?;
             let Some(handle) = &self.handle else { unreachable!("opened above") };
-            disk.truncate(handle, self.confirmed.bytes).map_err(FileRollError::io("cut", &self.path))?;
+            disk.truncate(handle, self.confirmed.bytes).map_err(BucketError::io("cut", &self.path))?;
             self.is_stale = false;
             self.is_dirty = true;
         }
@@ -180,10 +180,10 @@ impl OpenFile {
         self.handle = None;
     }
 
-    fn open(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    fn open(&mut self, disk: &Disk) -> Result<(), BucketError> {
         if self.handle.is_none() {
             let path: &Path = &self.path;
-            self.handle = Some(disk.open(path).map_err(FileRollError::io("open", path))?);
+            self.handle = Some(disk.open(path).map_err(BucketError::io("open", path))?);
         }
         Ok(())
     }

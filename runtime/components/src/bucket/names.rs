@@ -11,7 +11,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{FileRollError, disk::Disk};
+use super::{BucketError, disk::Disk};
 
 /// Marks a file in progress.
 pub const IN_PROGRESS: &str = ".tmp";
@@ -60,20 +60,20 @@ impl Names {
 }
 
 /// Gives a file in progress its name. Returns the name.
-pub fn finish(in_progress: &Path, durable: bool, disk: &Disk) -> Result<PathBuf, FileRollError> {
+pub fn finish(in_progress: &Path, durable: bool, disk: &Disk) -> Result<PathBuf, BucketError> {
     let name = in_progress.with_extension("");
     let mut target = name.clone();
     for copy in 1_u32.. {
         match disk.rename(in_progress, &target) {
             // Somebody else has put a file there since.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => target = with_copy(&name, copy),
-            Err(error) => return Err(FileRollError::io("rename", in_progress)(error)),
+            Err(error) => return Err(BucketError::io("rename", in_progress)(error)),
             Ok(()) => break,
         }
     }
     if durable {
         let folder = target.parent().unwrap_or(Path::new(""));
-        disk.sync_folder(folder).map_err(FileRollError::io("sync", folder))?;
+        disk.sync_folder(folder).map_err(BucketError::io("sync", folder))?;
     }
     Ok(target)
 }

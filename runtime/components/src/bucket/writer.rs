@@ -20,7 +20,7 @@ use std::{
 use millrace_core::{Batch, SinkError};
 
 use super::{
-    FileRollError,
+    BucketError,
     disk::Disk,
     framing::FileFraming,
     journal::Journal,
@@ -39,7 +39,7 @@ use crate::{
 const PLAIN_BYTES_KEPT: usize = 8 << 20;
 
 /// The files of one sink.
-pub struct Files {
+pub struct BucketWriter {
     settings: Settings,
     disk: Disk,
     expander: Expander,
@@ -52,9 +52,9 @@ pub struct Files {
     packer: Option<Packer>,
     /// By place: the file that takes the next event.
     current: HashMap<String, OpenFile>,
-    /// Files that take no more events but hold some of the batch at hand, oldest first.
+    /// BucketWriter that take no more events but hold some of the batch at hand, oldest first.
     full: Vec<(String, OpenFile)>,
-    /// Files that only lack their name.
+    /// BucketWriter that only lack their name.
     finishing: Vec<OpenFile>,
     plain: Vec<u8>,
     uses: u64,
@@ -62,7 +62,7 @@ pub struct Files {
     in_doubt: bool,
 }
 
-impl Files {
+impl BucketWriter {
     pub fn new(settings: Settings, start_millis: u64, disk: Disk) -> Self {
         let zone = settings.time_rule.zone.clone();
         Self {
@@ -108,7 +108,7 @@ impl Files {
     }
 
     /// Finishes what is due.
-    pub fn idle(&mut self, now: SystemTime) -> Result<(), FileRollError> {
+    pub fn idle(&mut self, now: SystemTime) -> Result<(), BucketError> {
         if self.in_doubt {
             self.roll_back();
         }
@@ -120,7 +120,7 @@ impl Files {
     }
 
     /// Finishes everything.
-    pub fn close(&mut self) -> Result<(), FileRollError> {
+    pub fn close(&mut self) -> Result<(), BucketError> {
         if self.in_doubt {
             self.roll_back();
         }
@@ -134,13 +134,13 @@ impl Files {
     }
 
     /// What has to be in order before anything is written.
-    fn prepare(&mut self, now: SystemTime) -> Result<(), FileRollError> {
+    fn prepare(&mut self, now: SystemTime) -> Result<(), BucketError> {
         self.start()?;
         self.restore()?;
         self.roll_due(now);
         match self.finish_all() {
             Err(error) if self.finishing.len() >= self.settings.open_files_max => {
-                Err(FileRollError::Unfinished { files: self.finishing.len(), last: error.to_string() })
+                Err(BucketError::Unfinished { files: self.finishing.len(), last: error.to_string() })
             }
             Err(error) => {
                 tracing::warn!(%error, "a finished file has not got its name yet");
@@ -150,7 +150,7 @@ impl Files {
         }
     }
 
-    fn start(&mut self) -> Result<(), FileRollError> {
+    fn start(&mut self) -> Result<(), BucketError> {
         if self.journal.is_none() {
             let folder = &self.settings.journal_folder;
             self.is_held = recovery::recover(folder, None, &self.disk)? == Recovery::Held;
@@ -172,7 +172,7 @@ impl Files {
         self.settings.sync != SyncMode::None
     }
 
-    fn write(&mut self, batch: &Batch, groups: &[Group], now: SystemTime) -> Result<(), FileRollError> {
+    fn write(&mut self, batch: &Batch, groups: &[Group], now: SystemTime) -> Result<(), BucketError> {
         for group in groups {
             let place = group.place.first().map(String::as_str).unwrap_or_default();
             let mut rows = Rows::new(batch.events(), &group.runs);
@@ -188,14 +188,14 @@ impl Files {
     }
 
     /// Appends to the file of a place, and sets it aside when it is full.
-    fn append(&mut self, place: &str, rows: Rows<'_>, now: SystemTime) -> Result<usize, FileRollError> {
+    fn append(&mut self, place: &str, rows: Rows<'_>, now: SystemTime) -> Result<usize, BucketError> {
         let Some(file) = self.current.get_mut(place) else { return Ok(0) };
         let packer = match &mut self.packer {
             Some(packer) => packer,
             none => {
                 let codec = "the chosen codec";
                 let packer = Packer::new(self.settings.compression);
-                none.insert(packer.map_err(|source| FileRollError::Compress { codec, source })?)
+                none.insert(packer.map_err(|source| BucketError::Compress { codec, source })?)
             }
         };
         self.uses += 1;
@@ -209,7 +209,7 @@ impl Files {
     }
 
     /// Opens a file for a place, pushing another one out if there are too many.
-    fn open(&mut self, place: &str, now: SystemTime) -> Result<(), FileRollError> {
+    fn open(&mut self, place: &str, now: SystemTime) -> Result<(), BucketError> {
         while self.current.len() >= self.settings.open_files_max {
             let oldest =
                 self.current.iter().min_by_key(|(_, file)| file.used).map(|(place, _)| place.clone());
@@ -219,7 +219,7 @@ impl Files {
         let durable = self.is_durable();
         let name = PathBuf::from(format!("{place}1"));
         let folder = name.parent().unwrap_or(Path::new(""));
-        self.disk.create_folder(folder, durable).map_err(FileRollError::io("create folder", folder))?;
+        self.disk.create_folder(folder, durable).map_err(BucketError::io("create folder", folder))?;
         let path = self.names.next(place, now);
         let Some(journal) = &mut self.journal else { unreachable!("prepared before any write") };
         let id = journal.opened(&path, self.framing)?;
@@ -241,13 +241,13 @@ impl Files {
             Err(error) => {
                 // Forgetting it is a courtesy: recovery finds no such file.
                 let _forgotten = journal.closed(id);
-                Err(FileRollError::io("create", &path)(error))
+                Err(BucketError::io("create", &path)(error))
             }
         }
     }
 
     /// Takes a file out of the way: no more events go into it.
-    fn set_aside(&mut self, place: &str) -> Result<(), FileRollError> {
+    fn set_aside(&mut self, place: &str) -> Result<(), BucketError> {
         let Some(mut file) = self.current.remove(place) else { return Ok(()) };
         if !file.is_touched() {
             file.release();
@@ -262,7 +262,7 @@ impl Files {
     }
 
     /// Makes the batch at hand durable, as configured.
-    fn confirm(&mut self) -> Result<(), FileRollError> {
+    fn confirm(&mut self) -> Result<(), BucketError> {
         let mut lengths = Vec::new();
         for file in self.current.values_mut().filter(|file| file.is_touched()) {
             if self.settings.sync == SyncMode::Batch {
@@ -300,7 +300,7 @@ impl Files {
     }
 
     fn discard(&mut self, file: &OpenFile) {
-        let removed = self.disk.remove(&file.path).map_err(FileRollError::io("remove", &file.path));
+        let removed = self.disk.remove(&file.path).map_err(BucketError::io("remove", &file.path));
         let closed = removed.and_then(|()| match &mut self.journal {
             Some(journal) => journal.closed(file.id),
             None => Ok(()),
@@ -311,7 +311,7 @@ impl Files {
     }
 
     /// Cuts files back to what is confirmed, where that failed before.
-    fn restore(&mut self) -> Result<(), FileRollError> {
+    fn restore(&mut self) -> Result<(), BucketError> {
         let mut sealed = Vec::new();
         for (place, file) in &mut self.current {
             if file.is_stale() {
@@ -334,7 +334,7 @@ impl Files {
     }
 
     /// Gives finished files their names; those that cannot get one now stay.
-    fn finish_all(&mut self) -> Result<(), FileRollError> {
+    fn finish_all(&mut self) -> Result<(), BucketError> {
         let mut last_error = None;
         for mut file in mem::take(&mut self.finishing) {
             if let Err(error) = self.finish(&mut file) {
@@ -345,7 +345,7 @@ impl Files {
         last_error.map_or(Ok(()), Err)
     }
 
-    fn finish(&mut self, file: &mut OpenFile) -> Result<(), FileRollError> {
+    fn finish(&mut self, file: &mut OpenFile) -> Result<(), BucketError> {
         if self.is_durable()
             && !file.is_sealed
             && let Err(error) = file.sync(&self.disk)
@@ -355,7 +355,7 @@ impl Files {
         }
         file.release();
         match names::finish(&file.path, self.is_durable(), &self.disk) {
-            Err(FileRollError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(BucketError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 tracing::error!(file = %file.path.display(), "a file in progress was removed by somebody else");
             }
             named => drop(named?),
