@@ -31,6 +31,12 @@ pub enum BucketError {
         /// Why not.
         source: io::Error,
     },
+    /// A file that was given up still has a writer.
+    #[error("{} is given up and not settled yet", path.display())]
+    Unsettled {
+        /// The file.
+        path: PathBuf,
+    },
     /// Finished files pile up.
     #[error("{files} finished files cannot be given their names, the last error: {last}")]
     Unfinished {

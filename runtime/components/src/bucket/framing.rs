@@ -3,11 +3,7 @@
 //! Needed after a power failure only, when nobody knows how much of the last batch reached the disk. The search
 //! starts at a place known to be a border.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
-};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::packer::Compression;
 use crate::serializers::Framing;
@@ -49,10 +45,14 @@ impl FileFraming {
         NAMES.iter().find(|(_, known)| *known == name).map(|(framing, _)| *framing)
     }
 
-    /// Bytes from the start of the file that are whole; at least `border`.
-    pub fn whole_bytes(self, file: &File, border: u64, length: u64) -> io::Result<u64> {
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        reader.seek(SeekFrom::Start(border))?;
+    /// Bytes from the start of the file that are whole; at least `border`. `open` reads the file from a place on.
+    pub fn whole_bytes(
+        self,
+        open: impl Fn(u64) -> io::Result<Box<dyn Read>>,
+        border: u64,
+        length: u64,
+    ) -> io::Result<u64> {
+        let reader = BufReader::with_capacity(1 << 16, open(border)?);
         let reader = Counted { inner: reader.take(length.saturating_sub(border)), count: 0 };
         let whole = match self {
             Self::Lines => lines(reader)?,
@@ -63,7 +63,7 @@ impl FileFraming {
                 let mut frame = zstd::stream::read::Decoder::with_buffer(reader)?.single_frame();
                 io::copy(&mut frame, &mut io::sink())
             }),
-            Self::Avro => avro(reader, file, border)?,
+            Self::Avro => avro(reader, open, border)?,
             Self::None => length - border,
         };
         Ok(border + whole)
@@ -125,7 +125,11 @@ fn frames<R: BufRead>(
 const AVRO_MAGIC: &[u8] = b"Obj\x01";
 const AVRO_SYNC_BYTES: usize = 16;
 
-fn avro<R: BufRead>(mut reader: Counted<R>, file: &File, border: u64) -> io::Result<u64> {
+fn avro<R: BufRead>(
+    mut reader: Counted<R>,
+    open: impl Fn(u64) -> io::Result<Box<dyn Read>>,
+    border: u64,
+) -> io::Result<u64> {
     let mut sync = [0; AVRO_SYNC_BYTES];
     let mut whole = 0;
     if border == 0 {
@@ -136,7 +140,7 @@ fn avro<R: BufRead>(mut reader: Counted<R>, file: &File, border: u64) -> io::Res
         // A header alone is no file worth keeping: the first block has to follow.
     } else {
         // Every block, and the header, ends with the marker.
-        file.read_exact_at(&mut sync, border.saturating_sub(AVRO_SYNC_BYTES as u64))?;
+        open(border.saturating_sub(AVRO_SYNC_BYTES as u64))?.read_exact(&mut sync)?;
     }
     while avro_block(&mut reader, sync).is_ok() {
         whole = reader.count;

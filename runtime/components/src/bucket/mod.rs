@@ -15,11 +15,13 @@ mod open_file;
 mod packer;
 mod recovery;
 mod settings;
+mod store;
 mod writer;
 
 pub use disk::Disk;
 pub use error::BucketError;
-pub use names::{IN_PROGRESS, NameTime};
+pub use names::{IN_PROGRESS, InProgress, NameTime};
 pub use packer::Compression;
 pub use settings::{RollRules, Settings, SyncMode};
+pub use store::Store;
 pub use writer::BucketWriter;

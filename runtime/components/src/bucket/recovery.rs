@@ -14,8 +14,10 @@ use std::{
 use super::{
     BucketError,
     disk::Disk,
+    framing::FileFraming,
     journal::{self, Entry, JOURNAL_EXTENSION, UNNAMED_EXTENSION},
-    names,
+    names::{self, FilePaths},
+    store::Store,
 };
 
 /// A journal larger than this is not ours.
@@ -26,13 +28,19 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 pub enum Recovery {
     /// All of it.
     Done,
-    /// An earlier sink still holds a journal, as when it was given up in the middle of its work.
+    /// Not yet: an earlier sink still holds a journal, as when it was given up in the middle of its work, or the store
+    /// cannot complete a file now.
     Held,
 }
 
 /// Completes everything that no living sink holds, except the journal given. What cannot be completed now is
 /// reported and stays for the next start.
-pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recovery, BucketError> {
+pub fn recover(
+    folder: &Path,
+    own: Option<&Path>,
+    disk: &Disk,
+    store: &impl Store,
+) -> Result<Recovery, BucketError> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recovery::Done),
@@ -43,7 +51,7 @@ pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recover
         let path = found.map_err(BucketError::io("list", folder))?.path();
         let is_called = |name| path.extension().is_some_and(|extension| extension == name);
         if is_called(JOURNAL_EXTENSION) {
-            if own != Some(path.as_path()) && recover_journal(&path, disk)? == Recovery::Held {
+            if own != Some(path.as_path()) && recover_journal(&path, disk, store)? == Recovery::Held {
                 outcome = Recovery::Held;
             }
         } else if is_called(UNNAMED_EXTENSION)
@@ -56,7 +64,7 @@ pub fn recover(folder: &Path, own: Option<&Path>, disk: &Disk) -> Result<Recover
     Ok(outcome)
 }
 
-fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, BucketError> {
+fn recover_journal(path: &Path, disk: &Disk, store: &impl Store) -> Result<Recovery, BucketError> {
     let file = match disk.open(path) {
         Ok(file) => file,
         // Its sink has just finished.
@@ -77,61 +85,103 @@ fn recover_journal(path: &Path, disk: &Disk) -> Result<Recovery, BucketError> {
         fs::rename(path, &aside).map_err(BucketError::io("set aside", path))?;
         return Ok(Recovery::Done);
     };
+    if contents.store != store.address() && !contents.entries.is_empty() {
+        tracing::warn!(
+            journal = %path.display(), files = contents.entries.len(), store = contents.store,
+            "files were left in progress in another store; they are completed when the sink writes there again"
+        );
+        return Ok(Recovery::Done);
+    }
     let is_exact = !contents.boot.is_empty() && contents.boot == journal::boot_id();
-    let mut is_complete = true;
+    let (mut is_complete, mut is_pending) = (true, false);
     for entry in contents.entries.values() {
-        match complete(entry, is_exact, disk) {
-            Ok(Completion::Named(bytes)) => {
-                tracing::info!(file = %entry.path.display(), bytes, "completed a file left in progress");
-            }
-            Ok(Completion::Empty) => {
-                tracing::info!(file = %entry.path.display(), "removed an empty file left in progress");
-            }
-            Ok(Completion::Gone) => {}
+        match complete_left(entry, is_exact, store) {
+            Ok(Some(_)) => {}
+            Ok(None) => (is_complete, is_pending) = (false, true),
             Err(error) => {
                 is_complete = false;
-                tracing::warn!(%error, "a file left in progress cannot be completed; the next start tries again");
+                // A store that is not on this machine comes and goes.
+                is_pending |= !store.address().is_empty();
+                tracing::warn!(%error, "a file left in progress cannot be completed; this is tried again");
             }
         }
     }
     if is_complete {
         disk.remove(path).map_err(BucketError::io("remove journal", path))?;
     }
-    Ok(Recovery::Done)
+    Ok(if is_pending { Recovery::Held } else { Recovery::Done })
 }
 
-enum Completion {
+/// What has become of a file in progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// It has its name, and this many bytes.
     Named(u64),
+    /// Nothing of it was confirmed: it is removed.
     Empty,
+    /// It was not there.
     Gone,
 }
 
-fn complete(entry: &Entry, is_exact: bool, disk: &Disk) -> Result<Completion, BucketError> {
-    let path = entry.path.as_path();
-    let file = match disk.open(path) {
-        Ok(file) => file,
-        // With its folder there, the file was named or removed just before the end. Without, perhaps a disk is
-        // not mounted yet.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
-            return Ok(Completion::Gone);
-        }
+fn complete_left(
+    entry: &Entry,
+    is_exact: bool,
+    store: &impl Store,
+) -> Result<Option<Completion>, BucketError> {
+    let file = entry.paths.in_progress.display();
+    let framing = if is_exact { None } else { Some(entry.framing) };
+    let completion = complete(&entry.paths, entry.confirmed_bytes, framing, store)?;
+    match completion {
+        Some(Completion::Named(bytes)) => tracing::info!(%file, bytes, "completed a file left in progress"),
+        Some(Completion::Empty) => tracing::info!(%file, "removed an empty file left in progress"),
+        Some(Completion::Gone) | None => {}
+    }
+    Ok(completion)
+}
+
+/// Gives a file that nobody writes any more its name, with what is confirmed; with a framing also with what is whole
+/// after that. None: not yet.
+pub fn complete(
+    paths: &FilePaths,
+    confirmed_bytes: u64,
+    framing: Option<FileFraming>,
+    store: &impl Store,
+) -> Result<Option<Completion>, BucketError> {
+    let path = paths.in_progress.as_path();
+    if framing.is_none() && confirmed_bytes == 0 {
+        return match store.remove(path) {
+            Ok(()) => Ok(Some(Completion::Empty)),
+            Err(error) if is_gone(&error, path, store) => Ok(Some(Completion::Gone)),
+            Err(error) => Err(BucketError::io("remove", path)(error)),
+        };
+    }
+    let length = match store.settle(path) {
+        Ok(Some(length)) => length,
+        Ok(None) => return Ok(None),
+        Err(error) if is_gone(&error, path, store) => return Ok(Some(Completion::Gone)),
         Err(error) => return Err(BucketError::io("open", path)(error)),
     };
-    let length = file.metadata().map_err(BucketError::io("read", path))?.len();
-    let confirmed = entry.confirmed_bytes.min(length);
-    let kept = if is_exact {
-        confirmed
-    } else {
-        entry.framing.whole_bytes(&file, confirmed, length).map_err(BucketError::io("read", path))?
+    if length < confirmed_bytes {
+        tracing::error!(file = %path.display(), length, confirmed_bytes, "a file has lost what was confirmed");
+    }
+    let confirmed = confirmed_bytes.min(length);
+    let kept = match framing {
+        None => confirmed,
+        Some(framing) => framing
+            .whole_bytes(|offset| store.read(path, offset), confirmed, length)
+            .map_err(BucketError::io("read", path))?,
     };
     if kept == 0 {
-        disk.remove(path).map_err(BucketError::io("remove", path))?;
-        return Ok(Completion::Empty);
+        store.remove(path).map_err(BucketError::io("remove", path))?;
+        return Ok(Some(Completion::Empty));
     }
-    if kept < length {
-        disk.truncate(&file, kept).map_err(BucketError::io("cut", path))?;
-    }
-    disk.sync(&file).map_err(BucketError::io("sync", path))?;
-    names::finish(path, true, disk)?;
-    Ok(Completion::Named(kept))
+    store.keep(path, length, kept).map_err(BucketError::io("cut", path))?;
+    names::finish(paths, true, store)?;
+    Ok(Some(Completion::Named(kept)))
+}
+
+/// With its folder there, the file was named or removed just before the end. Without, perhaps a disk is not mounted yet.
+fn is_gone(error: &io::Error, path: &Path, store: &impl Store) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        && path.parent().is_some_and(|folder| store.exists(folder).unwrap_or(false))
 }

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{names::NameTime, packer::Compression};
+use super::{
+    names::{InProgress, NameTime},
+    packer::Compression,
+};
 use crate::{
     escape::{Template, TimeRule},
     serializers::SerializerSpec,
@@ -41,6 +44,8 @@ pub struct Settings {
     pub name_time: NameTime,
     /// What follows the number in a name.
     pub suffix: String,
+    /// What a name has besides while in progress.
+    pub in_progress: InProgress,
     pub roll: RollRules,
     pub serializer: SerializerSpec,
     pub compression: Compression,

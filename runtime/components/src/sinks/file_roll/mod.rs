@@ -50,20 +50,20 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Sink>, Diagnost
 
 /// The sink. All work on files happens on a thread that may block, once per batch.
 pub struct FileRollSink {
-    files: Arc<Mutex<BucketWriter>>,
+    files: Arc<Mutex<BucketWriter<Disk>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl FileRollSink {
     fn new(settings: Settings, clock: Arc<dyn Clock>, disk: Disk) -> Self {
-        let files = BucketWriter::new(settings, clock.unix_millis(), disk);
+        let files = BucketWriter::new(settings, clock.unix_millis(), disk.clone(), disk);
         Self { files: Arc::new(Mutex::new(files)), clock }
     }
 
     /// Runs a job on the files. If the caller goes away the job still ends, and the next one waits for it.
     async fn work(
         &self,
-        job: impl FnOnce(&mut BucketWriter) -> Result<(), SinkError> + Send + 'static,
+        job: impl FnOnce(&mut BucketWriter<Disk>) -> Result<(), SinkError> + Send + 'static,
     ) -> Result<(), SinkError> {
         let files = Arc::clone(&self.files);
         match tokio::task::spawn_blocking(move || job(&mut files.lock())).await {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
 
 use crate::{
-    bucket::{Compression, IN_PROGRESS, NameTime, RollRules, Settings, SyncMode},
+    bucket::{Compression, IN_PROGRESS, InProgress, NameTime, RollRules, Settings, SyncMode},
     escape::{
         MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, Target, Template, TimeRule,
         USE_LOCAL_TIME_STAMP, time_rule,
@@ -110,6 +110,7 @@ pub fn settings(section: &Section, journal_folder: PathBuf) -> Result<Settings, 
         time_rule: rule,
         name_time: if section.text("name-time") == "roll" { NameTime::Roll } else { NameTime::Start },
         suffix: format!("{suffix}{}", compression.extension()),
+        in_progress: InProgress::default(),
         roll: roll_rules(section),
         serializer: serializer_spec(section),
         compression,
