@@ -90,6 +90,7 @@ impl<S: Store> OpenFile<S> {
             bytes: usize::try_from(bytes_left).unwrap_or(usize::MAX),
             takes_first: self.written.events == 0,
         };
+        self.serializer.set_time(now_millis);
         let taken = self.serializer.append(rows, room, plain)?;
         if taken == 0 {
             return Ok(0);

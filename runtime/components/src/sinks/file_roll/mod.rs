@@ -20,12 +20,10 @@ mod settings;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use millrace_config::{Diagnostics, Section};
-use millrace_core::{Batch, BuildContext, Clock, Sink, SinkError, SinkFactory};
-use parking_lot::Mutex;
+use millrace_core::{BuildContext, Sink, SinkFactory};
 
-use crate::bucket::{BucketError, BucketWriter, Disk, Settings};
+use crate::bucket::{BucketSink, Disk};
 
 /// The sink type.
 pub const FACTORY: SinkFactory = SinkFactory {
@@ -45,57 +43,12 @@ pub const FACTORY: SinkFactory = SinkFactory {
 
 fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Sink>, Diagnostics> {
     let settings = settings::settings(section, cx.data_dir.clone())?;
-    Ok(Box::new(FileRollSink::new(settings, Arc::clone(&cx.clock), Disk::default())))
+    let disk = Disk::default();
+    Ok(Box::new(FileRollSink::new(settings, Arc::clone(&cx.clock), disk.clone(), disk)))
 }
 
-/// The sink. All work on files happens on a thread that may block, once per batch.
-pub struct FileRollSink {
-    files: Arc<Mutex<BucketWriter<Disk>>>,
-    clock: Arc<dyn Clock>,
-}
-
-impl FileRollSink {
-    fn new(settings: Settings, clock: Arc<dyn Clock>, disk: Disk) -> Self {
-        let files = BucketWriter::new(settings, clock.unix_millis(), disk.clone(), disk);
-        Self { files: Arc::new(Mutex::new(files)), clock }
-    }
-
-    /// Runs a job on the files. If the caller goes away the job still ends, and the next one waits for it.
-    async fn work(
-        &self,
-        job: impl FnOnce(&mut BucketWriter<Disk>) -> Result<(), SinkError> + Send + 'static,
-    ) -> Result<(), SinkError> {
-        let files = Arc::clone(&self.files);
-        match tokio::task::spawn_blocking(move || job(&mut files.lock())).await {
-            Ok(result) => result,
-            Err(error) => Err(SinkError::retryable(format!("writing files was interrupted: {error}"))),
-        }
-    }
-}
-
-#[async_trait]
-impl Sink for FileRollSink {
-    async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let (batch, now) = (batch.clone(), self.clock.now());
-        self.work(move |files| files.deliver(&batch, now)).await
-    }
-
-    async fn idle(&mut self) -> Result<(), SinkError> {
-        let now = self.clock.now();
-        self.work(move |files| files.idle(now).map_err(to_sink_error)).await
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), SinkError> {
-        self.work(|files| files.close().map_err(to_sink_error)).await
-    }
-}
-
-fn to_sink_error(error: BucketError) -> SinkError {
-    SinkError::retryable(error.to_string())
-}
+/// The sink.
+pub type FileRollSink = BucketSink<Disk>;
 
 #[cfg(test)]
 pub(crate) mod tests;

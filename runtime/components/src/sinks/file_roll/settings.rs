@@ -1,41 +1,17 @@
 //! The options of the sink, checked and typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
 
 use crate::{
-    bucket::{Compression, IN_PROGRESS, InProgress, NameTime, RollRules, Settings, SyncMode},
+    bucket::{Compression, IN_PROGRESS, InProgress, NameTime, ROLL, Settings, SyncMode, roll_rules},
     escape::{
         MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, Target, Template, TimeRule,
         USE_LOCAL_TIME_STAMP, time_rule,
     },
     serializers::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec},
 };
-
-const ROLL: &[OptionSpec] = &[
-    OptionSpec::with_default(
-        "interval",
-        OptionKind::Duration,
-        "30s",
-        "How long after its first event a file is finished; `0s`: never",
-    ),
-    OptionSpec::optional(
-        "size",
-        OptionKind::Size,
-        "Size a file does not exceed (unless one event does); compressed files are checked after each batch",
-    ),
-    OptionSpec::optional(
-        "count",
-        OptionKind::Integer { min: 1, max: i64::MAX },
-        "Number of events after which a file is finished",
-    ),
-    OptionSpec::optional(
-        "idle",
-        OptionKind::Duration,
-        "How long after its last event a file is finished; without it only the other rules count",
-    ),
-];
 
 /// The options of the sink.
 pub const OPTIONS: &[OptionSpec] = &[
@@ -52,12 +28,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "start",
         "The time in file names: the sink's start in milliseconds, or the file's as `yyyyMMddHHmmss`",
     ),
-    OptionSpec::with_default(
-        "roll",
-        OptionKind::Block(ROLL),
-        "",
-        "When a file is finished and the next begun",
-    ),
+    ROLL,
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
@@ -191,20 +162,4 @@ fn compression(section: &Section, findings: &mut Diagnostics) -> Compression {
         );
     }
     compression
-}
-
-fn roll_rules(section: &Section) -> RollRules {
-    let roll = section.block("roll");
-    let duration = |option| {
-        roll.and_then(|roll| roll.optional_duration(option)).filter(|duration| *duration > Duration::ZERO)
-    };
-    // A limit of nothing is Flume's word for no limit.
-    let size = roll.and_then(|roll| roll.optional_size("size")).filter(|bytes| *bytes > 0);
-    let count = roll.and_then(|roll| roll.optional_integer("count"));
-    RollRules {
-        interval: duration("interval"),
-        bytes_max: size.unwrap_or(u64::MAX),
-        events_max: count.and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX),
-        idle: duration("idle"),
-    }
 }

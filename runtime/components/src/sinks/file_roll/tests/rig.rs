@@ -82,7 +82,7 @@ impl Rig {
     pub fn build(&self) -> Box<FileRollSink> {
         let cx = build_context(&self.folder.path().join("data"), Arc::clone(&self.clock) as _);
         let settings = settings(&section(FACTORY.options, &self.options), cx.data_dir).unwrap();
-        Box::new(FileRollSink::new(settings, cx.clock, self.disk.clone()))
+        Box::new(FileRollSink::new(settings, cx.clock, self.disk.clone(), self.disk.clone()))
     }
 
     /// The sink ends without having been closed.
