@@ -129,8 +129,7 @@ fn complete_left(
     store: &impl Store,
 ) -> Result<Option<Completion>, BucketError> {
     let file = entry.paths.in_progress.display();
-    let framing = if is_exact { None } else { Some(entry.framing) };
-    let completion = complete(&entry.paths, entry.confirmed_bytes, framing, store)?;
+    let completion = complete(&entry.paths, entry.confirmed_bytes, entry.framing, is_exact, store)?;
     match completion {
         Some(Completion::Named(bytes)) => tracing::info!(%file, bytes, "completed a file left in progress"),
         Some(Completion::Empty) => tracing::info!(%file, "removed an empty file left in progress"),
@@ -139,16 +138,17 @@ fn complete_left(
     Ok(completion)
 }
 
-/// Gives a file that nobody writes any more its name, with what is confirmed; with a framing also with what is whole
-/// after that. None: not yet.
+/// Gives a file that nobody writes any more its name, with what is confirmed; where that is not exact also with what
+/// is whole after that. None: not yet.
 pub fn complete(
     paths: &FilePaths,
     confirmed_bytes: u64,
-    framing: Option<FileFraming>,
+    framing: FileFraming,
+    is_exact: bool,
     store: &impl Store,
 ) -> Result<Option<Completion>, BucketError> {
     let path = paths.in_progress.as_path();
-    if framing.is_none() && confirmed_bytes == 0 {
+    if is_exact && confirmed_bytes == 0 {
         return match store.remove(path) {
             Ok(()) => Ok(Some(Completion::Empty)),
             Err(error) if is_gone(&error, path, store) => Ok(Some(Completion::Gone)),
@@ -161,15 +161,19 @@ pub fn complete(
         Err(error) if is_gone(&error, path, store) => return Ok(Some(Completion::Gone)),
         Err(error) => return Err(BucketError::io("open", path)(error)),
     };
-    if length < confirmed_bytes {
-        tracing::error!(file = %path.display(), length, confirmed_bytes, "a file has lost what was confirmed");
-    }
-    let confirmed = confirmed_bytes.min(length);
-    let kept = match framing {
-        None => confirmed,
-        Some(framing) => framing
-            .whole_bytes(|offset| store.read(path, offset), confirmed, length)
-            .map_err(BucketError::io("read", path))?,
+    let whole_from = |border| {
+        let whole = framing.whole_bytes(|offset| store.read(path, offset), border, length);
+        whole.map_err(BucketError::io("read", path))
+    };
+    let kept = if length < confirmed_bytes {
+        // Confirmed, but not synced, as configured; or the store has broken its word.
+        let whole = whole_from(0)?;
+        tracing::error!(file = %path.display(), whole, confirmed_bytes, "a file has lost what was delivered");
+        whole
+    } else if is_exact {
+        confirmed_bytes
+    } else {
+        whole_from(confirmed_bytes)?
     };
     if kept == 0 {
         store.remove(path).map_err(BucketError::io("remove", path))?;

@@ -409,7 +409,8 @@ impl<S: Store> BucketWriter<S> {
         if file.is_given_up {
             file.give_up();
             let path = &file.paths.in_progress;
-            match recovery::complete(&file.paths, file.confirmed_bytes(), None, &self.store)? {
+            let bytes = file.confirmed_bytes();
+            match recovery::complete(&file.paths, bytes, self.framing, true, &self.store)? {
                 Some(_) => {}
                 None => return Err(BucketError::Unsettled { path: path.clone() }),
             }
