@@ -192,7 +192,10 @@ impl Hdfs {
         let written = fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("core-site.xml"), &xml))
             .and_then(|()| fs::write(folder.join("hdfs-site.xml"), &xml))
-            .and_then(|()| fs::write(folder.join("log4j.properties"), log));
+            .and_then(|()| fs::write(folder.join("log4j.properties"), log))
+            // Its pages are not in Maven's artifacts, and it does not start without a place for them.
+            .and_then(|()| fs::create_dir_all(folder.join("webapps/hdfs")))
+            .and_then(|()| fs::create_dir_all(folder.join("webapps/datanode")));
         assert!(written.is_ok(), "cannot write {}: {written:?}", folder.display());
         folder
     }
