@@ -1,8 +1,9 @@
 //! HDFS while everything dies: the agent by `kill -9`, a DataNode in the middle of a block, the NameNode.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::Write,
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -20,11 +21,12 @@ fn nothing_is_lost_when_agents_a_data_node_and_the_name_node_die() {
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
+    let _shown = ShownWhenPanicking(cluster.folder().join("crash.log"));
     let log = cluster.folder().join("app.log");
     let mut file = OpenOptions::new().create(true).append(true).open(&log).unwrap();
     let kdl = format!(
         "channels {{ file \"durable\" }}\nsources {{ taildir \"in\" channel=\"durable\" {{ path \"{}\" }} }}\n\
-         sinks {{ hdfs \"out\" channel=\"durable\" {{ path \"{}/out\"; file-type \"data-stream\"; roll interval=\"2s\" count=20000; batch events={BATCH} }} }}\n",
+         sinks {{ hdfs \"out\" channel=\"durable\" {{ path \"{}/out\"; file-type \"data-stream\"; call-timeout \"8s\"; roll interval=\"2s\" count=20000; batch events={BATCH} }} }}\n",
         log.display(),
         cluster.url()
     );
@@ -55,7 +57,12 @@ fn nothing_is_lost_when_agents_a_data_node_and_the_name_node_die() {
             _ => {}
         }
         write(per_run - per_run / 2);
-        thread::sleep(Duration::from_millis(random.random_range(100..1500)));
+        // While batches are under way, not when all is quiet.
+        let goal = agent.metric("sink_events_delivered", "out") + random.random_range(1..8000);
+        eventually("the sink goes on", || {
+            agent.metric("sink_events_delivered", "out") >= goal
+                || agent.status()["channels"][0]["events"] == 0
+        });
         agent.kill();
     }
     let written = write(per_run);
@@ -86,8 +93,21 @@ fn nothing_is_lost_when_agents_a_data_node_and_the_name_node_die() {
     );
     assert_eq!(seen.len(), written, "lines that nobody wrote");
     let repeats: usize = seen.values().map(|count| count - 1).sum();
+    let told = text.lines().filter(|line| line.contains("out") && line.contains("cannot "));
+    told.for_each(|line| println!("{line}"));
     println!("{written} events, {kills} kills, {repeats} repeats (at most {BATCH} per kill are allowed)");
     assert!(repeats <= kills * BATCH);
+}
+
+/// A log that a failing test shows.
+struct ShownWhenPanicking(PathBuf);
+
+impl Drop for ShownWhenPanicking {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{}", fs::read_to_string(&self.0).unwrap_or_default());
+        }
+    }
 }
 
 /// Whether a file has its name: it ends with its number.

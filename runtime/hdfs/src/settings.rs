@@ -100,8 +100,8 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default(
         "call-timeout",
         OptionKind::Duration,
-        "90s",
-        "How long one call to HDFS may take; a DataNode that hangs is replaced after 60 s",
+        "30s",
+        "How long one call to HDFS may take; then the file that was written is given up and the batch goes into another",
     ),
     OptionSpec::optional(
         "replication",
