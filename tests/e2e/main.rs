@@ -9,6 +9,8 @@ mod codec;
 mod command_line;
 mod crash;
 mod examples;
+mod hdfs;
+mod hdfs_crash;
 mod hostile_set;
 mod languages;
 mod misbehaving;

@@ -4,6 +4,7 @@
 mod agent;
 mod build;
 mod files;
+mod hadoop;
 mod http_server;
 mod peers;
 mod registry;
@@ -12,6 +13,7 @@ mod transactions;
 pub use agent::{Agent, eventually};
 pub use build::{binary, guest, root, temporary_folder};
 pub use files::{json_events, json_events_so_far, lines_of, rolled_files};
+pub use hadoop::Hdfs;
 pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
 pub use registry::Registry;

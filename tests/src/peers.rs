@@ -37,7 +37,23 @@ pub fn avsc() -> Peer {
 /// # Panics
 /// Maven or Java are missing or fail.
 pub fn flume() -> Peer {
-    let folder = install("flume", |folder| {
+    maven("flume", |_, _| {})
+}
+
+/// Hadoop, from Maven.
+///
+/// # Panics
+/// Maven or Java are missing or fail.
+pub fn hadoop() -> Peer {
+    maven("hadoop", |folder, class_path| {
+        // Compiled once, because it is run often.
+        run(Command::new("javac").args(["-nowarn", "-cp", class_path, "Tool.java"]).current_dir(folder));
+    })
+}
+
+/// A peer whose class path Maven finds.
+fn maven(name: &str, prepare: impl FnOnce(&Path, &str)) -> Peer {
+    let folder = install(name, |folder| {
         let goal = [
             "-q",
             "-B",
@@ -46,6 +62,7 @@ pub fn flume() -> Peer {
             "-Dmdep.outputFile=class-path.txt",
         ];
         run(Command::new("mvn").args(goal).current_dir(folder));
+        prepare(folder, &fs::read_to_string(folder.join("class-path.txt")).unwrap_or_default());
     });
     let class_path = fs::read_to_string(folder.join("class-path.txt"));
     assert!(class_path.is_ok(), "Maven left no class path in {}", folder.display());
@@ -56,6 +73,11 @@ impl Peer {
     /// What Java needs on its class path for the peer's libraries.
     pub fn class_path(&self) -> &str {
         self.class_path.as_deref().unwrap_or_default()
+    }
+
+    /// Where Java finds the peer's own classes and those it needs.
+    pub(crate) fn classes(&self) -> String {
+        format!("{}:{}", self.folder.display(), self.class_path.as_deref().unwrap_or_default())
     }
 
     /// A command that runs one of the peer's programs, named without its ending.

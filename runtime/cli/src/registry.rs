@@ -13,6 +13,7 @@ pub(crate) fn registry() -> Arc<Registry> {
     let mut interceptors = millrace_components::interceptors::factories();
     interceptors.extend(millrace_wasm::interceptors());
     let mut sinks = millrace_components::sinks::factories();
+    sinks.extend(millrace_hdfs::factories());
     sinks.extend(millrace_wasm::sinks());
     Arc::new(Registry {
         sources,

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at files themselves"))]
 
 mod avro_rpc;
+pub mod bucket;
 pub mod escape;
 pub mod interceptors;
 pub mod selectors;

@@ -10,22 +10,28 @@
 //! | `header-and-text` | `{k=v, k2=v2} body` and a newline | whole lines |
 //! | `json` | `{"headers":{…},"body":"…"}` and a newline; a body that is not UTF-8 is `"body-base64":"…"` | whole lines |
 //! | `avro-event` | a record of an Avro container | whole blocks |
+//! | sequence file | its time and its body in a Hadoop SequenceFile | whole entries or blocks |
 
 mod avro;
 mod avro_codec;
+mod hadoop_codec;
 mod json;
 mod options;
 mod rows;
+mod sequence;
 mod text;
 
 pub use avro_codec::AvroCodec;
+pub use hadoop_codec::HadoopCodec;
 pub(crate) use json::base64;
 pub use json::{BinaryBody, append_json_event};
 pub use options::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec};
 pub use rows::{Room, Rows};
+pub use sequence::{SequencePacking, SequenceValue};
 
 use avro::AvroSerializer;
 use json::JsonSerializer;
+use sequence::SequenceSerializer;
 use text::{HeaderAndTextSerializer, TextSerializer};
 
 /// Why events could not be written. It is the fault of the process, not of an event.
@@ -36,6 +42,12 @@ pub enum SerializeError {
     Codec {
         /// Its name.
         codec: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A codec failed.
+    #[error("cannot compress entries of a SequenceFile: {source}")]
+    SequenceCodec {
         /// The cause.
         source: std::io::Error,
     },
@@ -52,6 +64,9 @@ pub trait Serializer: Send {
     /// # Errors
     /// The output is then of no use; the serializer still is.
     fn append(&mut self, rows: Rows<'_>, room: Room, output: &mut Vec<u8>) -> Result<usize, SerializeError>;
+
+    /// Says what time it is, for formats that write one for events that have none. In milliseconds since 1970.
+    fn set_time(&mut self, _now_millis: u64) {}
 }
 
 /// Which serializer, and its options.
@@ -76,6 +91,13 @@ pub enum SerializerSpec {
         /// Size at which a block is ended, in bytes. A batch always ends one.
         sync_interval: usize,
     },
+    /// A Hadoop SequenceFile.
+    Sequence {
+        /// What a value is.
+        value: SequenceValue,
+        /// What is compressed.
+        packing: SequencePacking,
+    },
 }
 
 /// How the end of the last whole entry of a file is found after a crash.
@@ -85,6 +107,8 @@ pub enum Framing {
     Lines,
     /// The blocks of an Avro container.
     Avro,
+    /// The entries or blocks of a SequenceFile.
+    Sequence,
     /// Nothing separates the entries.
     None,
 }
@@ -97,6 +121,7 @@ impl SerializerSpec {
             Self::HeaderAndText { append_newline } => Box::new(HeaderAndTextSerializer { append_newline }),
             Self::Json => Box::new(JsonSerializer),
             Self::AvroEvent { codec, sync_interval } => Box::new(AvroSerializer::new(codec, sync_interval)),
+            Self::Sequence { value, packing } => Box::new(SequenceSerializer::new(value, packing)),
         }
     }
 
@@ -107,6 +132,7 @@ impl SerializerSpec {
             | Self::HeaderAndText { append_newline: true }
             | Self::Json => Framing::Lines,
             Self::AvroEvent { .. } => Framing::Avro,
+            Self::Sequence { .. } => Framing::Sequence,
             Self::Text { .. } | Self::HeaderAndText { .. } => Framing::None,
         }
     }

@@ -5,7 +5,7 @@
 //!   survives a power failure. With `sync "roll"` that is so once a file is finished, with `sync "none"` when the
 //!   system gets to it; both survive the end of the process, however sudden, because the contents are with the
 //!   system then.
-//! - **A failed batch leaves nothing.** Files are cut back to what was confirmed, so the retry repeats no event.
+//! - **A failed batch leaves nothing.** BucketWriter are cut back to what was confirmed, so the retry repeats no event.
 //!   After a crash the same happens at the next start (`recovery`), with one exception: the one batch that was
 //!   delivered, but not yet committed in the channel, comes again.
 //! - **A file with its final name is complete** and never changes again. While in progress it is called `.tmp`.
@@ -15,30 +15,15 @@
 //! Differences from Flume's `file_roll`: names in progress, rules by size and count, compression, escapes, no
 //! empty files, no overwriting, syncs. `sink.directory` is `directory`, `sink.rollInterval` is `roll interval=`,
 //! `sink.pathManager ROLLTIME` is `name-time "roll"`, its `prefix` and `extension` keep their names.
-#![expect(clippy::disallowed_methods, reason = "writing files is what this sink is for")]
 
-mod disk;
-mod error;
-mod files;
-mod framing;
-mod journal;
-mod names;
-mod open_file;
-mod packer;
-mod recovery;
 mod settings;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use millrace_config::{Diagnostics, Section};
-use millrace_core::{Batch, BuildContext, Clock, Sink, SinkError, SinkFactory};
-use parking_lot::Mutex;
+use millrace_core::{BuildContext, Sink, SinkFactory};
 
-use disk::Disk;
-pub use error::FileRollError;
-use files::Files;
-use settings::Settings;
+use crate::bucket::{BucketSink, Disk};
 
 /// The sink type.
 pub const FACTORY: SinkFactory = SinkFactory {
@@ -57,62 +42,13 @@ pub const FACTORY: SinkFactory = SinkFactory {
 };
 
 fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Sink>, Diagnostics> {
-    let settings = Settings::new(section, cx.data_dir.clone())?;
-    Ok(Box::new(FileRollSink::new(settings, Arc::clone(&cx.clock), Disk::default())))
+    let settings = settings::settings(section, cx.data_dir.clone())?;
+    let disk = Disk::default();
+    Ok(Box::new(FileRollSink::new(settings, Arc::clone(&cx.clock), disk.clone(), disk)))
 }
 
-/// The sink. All work on files happens on a thread that may block, once per batch.
-pub struct FileRollSink {
-    files: Arc<Mutex<Files>>,
-    clock: Arc<dyn Clock>,
-}
-
-impl FileRollSink {
-    fn new(settings: Settings, clock: Arc<dyn Clock>, disk: Disk) -> Self {
-        let files = Files::new(settings, clock.unix_millis(), disk);
-        Self { files: Arc::new(Mutex::new(files)), clock }
-    }
-
-    /// Runs a job on the files. If the caller goes away the job still ends, and the next one waits for it.
-    async fn work(
-        &self,
-        job: impl FnOnce(&mut Files) -> Result<(), SinkError> + Send + 'static,
-    ) -> Result<(), SinkError> {
-        let files = Arc::clone(&self.files);
-        match tokio::task::spawn_blocking(move || job(&mut files.lock())).await {
-            Ok(result) => result,
-            Err(error) => Err(SinkError::retryable(format!("writing files was interrupted: {error}"))),
-        }
-    }
-}
-
-#[async_trait]
-impl Sink for FileRollSink {
-    async fn deliver(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let (batch, now) = (batch.clone(), self.clock.now());
-        self.work(move |files| files.deliver(&batch, now)).await
-    }
-
-    fn batch_events(&self) -> usize {
-        10_000
-    }
-
-    async fn idle(&mut self) -> Result<(), SinkError> {
-        let now = self.clock.now();
-        self.work(move |files| files.idle(now).map_err(to_sink_error)).await
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), SinkError> {
-        self.work(|files| files.close().map_err(to_sink_error)).await
-    }
-}
-
-fn to_sink_error(error: FileRollError) -> SinkError {
-    SinkError::retryable(error.to_string())
-}
+/// The sink.
+pub type FileRollSink = BucketSink<Disk>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

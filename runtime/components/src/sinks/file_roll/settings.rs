@@ -1,41 +1,17 @@
 //! The options of the sink, checked and typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
 
-use super::{names::IN_PROGRESS, names::NameTime, packer::Compression};
 use crate::{
+    bucket::{Compression, IN_PROGRESS, InProgress, NameTime, ROLL, Settings, SyncMode, roll_rules},
     escape::{
         MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, Target, Template, TimeRule,
         USE_LOCAL_TIME_STAMP, time_rule,
     },
-    serializers::{APPEND_NEWLINE, AVRO, SERIALIZER, SerializerSpec, serializer_spec},
+    serializers::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec},
 };
-
-const ROLL: &[OptionSpec] = &[
-    OptionSpec::with_default(
-        "interval",
-        OptionKind::Duration,
-        "30s",
-        "How long after its first event a file is finished; `0s`: never",
-    ),
-    OptionSpec::optional(
-        "size",
-        OptionKind::Size,
-        "Size a file does not exceed (unless one event does); compressed files are checked after each batch",
-    ),
-    OptionSpec::optional(
-        "count",
-        OptionKind::Integer { min: 1, max: i64::MAX },
-        "Number of events after which a file is finished",
-    ),
-    OptionSpec::optional(
-        "idle",
-        OptionKind::Duration,
-        "How long after its last event a file is finished; without it only the other rules count",
-    ),
-];
 
 /// The options of the sink.
 pub const OPTIONS: &[OptionSpec] = &[
@@ -52,12 +28,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         "start",
         "The time in file names: the sink's start in milliseconds, or the file's as `yyyyMMddHHmmss`",
     ),
-    OptionSpec::with_default(
-        "roll",
-        OptionKind::Block(ROLL),
-        "",
-        "When a file is finished and the next begun",
-    ),
+    ROLL,
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
@@ -92,79 +63,36 @@ pub const OPTIONS: &[OptionSpec] = &[
     MISSING_HEADER,
 ];
 
-/// When contents are forced to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncMode {
-    /// Before a batch counts as delivered.
-    Batch,
-    /// When a file is finished.
-    Roll,
-    /// Never.
-    None,
-}
-
-/// When a file is finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RollRules {
-    /// After its first event.
-    pub interval: Option<Duration>,
-    /// Bytes; `u64::MAX`: never.
-    pub bytes_max: u64,
-    /// Events; `u64::MAX`: never.
-    pub events_max: u64,
-    /// After its last event.
-    pub idle: Option<Duration>,
-}
-
-/// Everything the options say.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where files go, up to the time in their names.
-    pub place: Template,
-    pub time_rule: TimeRule,
-    pub name_time: NameTime,
-    /// What follows the number in a name.
-    pub suffix: String,
-    pub roll: RollRules,
-    pub serializer: SerializerSpec,
-    pub compression: Compression,
-    pub sync: SyncMode,
-    pub open_files_max: usize,
-    /// The folder of the journal.
-    pub journal_folder: PathBuf,
-}
-
-impl Settings {
-    /// Reads a section.
-    pub fn new(section: &Section, journal_folder: PathBuf) -> Result<Self, Diagnostics> {
-        let mut findings = Diagnostics::default();
-        let place = place(section, &mut findings);
-        let suffix = extension(section, &mut findings);
-        let compression = compression(section, &mut findings);
-        let rule = time_rule(section).unwrap_or_else(|found| {
-            findings.extend(found);
-            TimeRule::default()
-        });
-        if !findings.is_empty() {
-            return Err(findings);
-        }
-        Ok(Self {
-            place,
-            time_rule: rule,
-            name_time: if section.text("name-time") == "roll" { NameTime::Roll } else { NameTime::Start },
-            suffix: format!("{suffix}{}", compression.extension()),
-            roll: roll_rules(section),
-            serializer: serializer_spec(section),
-            compression,
-            sync: match section.text("sync") {
-                "roll" => SyncMode::Roll,
-                "none" => SyncMode::None,
-                _ => SyncMode::Batch,
-            },
-            open_files_max: section.count("max-open-files"),
-            journal_folder,
-        })
+/// Reads a section.
+pub fn settings(section: &Section, journal_folder: PathBuf) -> Result<Settings, Diagnostics> {
+    let mut findings = Diagnostics::default();
+    let place = place(section, &mut findings);
+    let suffix = extension(section, &mut findings);
+    let compression = compression(section, &mut findings);
+    let rule = time_rule(section).unwrap_or_else(|found| {
+        findings.extend(found);
+        TimeRule::default()
+    });
+    if !findings.is_empty() {
+        return Err(findings);
     }
+    Ok(Settings {
+        place,
+        time_rule: rule,
+        name_time: if section.text("name-time") == "roll" { NameTime::Roll } else { NameTime::Start },
+        suffix: format!("{suffix}{}", compression.extension()),
+        in_progress: InProgress::default(),
+        roll: roll_rules(section),
+        serializer: serializer_spec(section),
+        compression,
+        sync: match section.text("sync") {
+            "roll" => SyncMode::Roll,
+            "none" => SyncMode::None,
+            _ => SyncMode::Batch,
+        },
+        open_files_max: section.count("max-open-files"),
+        journal_folder,
+    })
 }
 
 /// Folder and beginning of the name as one template.
@@ -234,20 +162,4 @@ fn compression(section: &Section, findings: &mut Diagnostics) -> Compression {
         );
     }
     compression
-}
-
-fn roll_rules(section: &Section) -> RollRules {
-    let roll = section.block("roll");
-    let duration = |option| {
-        roll.and_then(|roll| roll.optional_duration(option)).filter(|duration| *duration > Duration::ZERO)
-    };
-    // A limit of nothing is Flume's word for no limit.
-    let size = roll.and_then(|roll| roll.optional_size("size")).filter(|bytes| *bytes > 0);
-    let count = roll.and_then(|roll| roll.optional_integer("count"));
-    RollRules {
-        interval: duration("interval"),
-        bytes_max: size.unwrap_or(u64::MAX),
-        events_max: count.and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX),
-        idle: duration("idle"),
-    }
 }

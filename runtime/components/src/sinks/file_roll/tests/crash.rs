@@ -3,7 +3,7 @@ use std::{fs, io::Write, path::PathBuf};
 use millrace_core::{Batch, Sink};
 
 use super::rig::{Rig, expected, plain, with};
-use crate::sinks::file_roll::disk::Disk;
+use crate::bucket::Disk;
 
 /// The only journal of a sink that is gone.
 fn journal(rig: &Rig) -> PathBuf {

@@ -12,7 +12,10 @@ use millrace_testkit::{TestClock, build_context, section};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use crate::sinks::file_roll::{FACTORY, FileRollSink, disk::Disk, settings::Settings};
+use crate::{
+    bucket::Disk,
+    sinks::file_roll::{FACTORY, FileRollSink, settings::settings},
+};
 
 /// Which operations on the disk are to fail, and how many of the next ones succeed before.
 #[derive(Debug, Default)]
@@ -78,8 +81,8 @@ impl Rig {
     /// Another sink over the same folders.
     pub fn build(&self) -> Box<FileRollSink> {
         let cx = build_context(&self.folder.path().join("data"), Arc::clone(&self.clock) as _);
-        let settings = Settings::new(&section(FACTORY.options, &self.options), cx.data_dir).unwrap();
-        Box::new(FileRollSink::new(settings, cx.clock, self.disk.clone()))
+        let settings = settings(&section(FACTORY.options, &self.options), cx.data_dir).unwrap();
+        Box::new(FileRollSink::new(settings, cx.clock, self.disk.clone(), self.disk.clone()))
     }
 
     /// The sink ends without having been closed.

@@ -1,8 +1,8 @@
-//! The few things done to a disk, in one place so that tests can make each of them fail.
+//! The local disk, as a store and for journals, in one place so that tests can make each operation fail.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     ops::Deref,
     os::unix::fs::FileExt,
     path::Path,
@@ -10,11 +10,13 @@ use std::{
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags};
 
+use super::store::Store;
+
 /// Access to files.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     #[cfg(test)]
-    pub faults: std::sync::Arc<super::tests::Faults>,
+    pub faults: std::sync::Arc<crate::sinks::file_roll::tests::Faults>,
 }
 
 impl Disk {
@@ -110,6 +112,75 @@ impl Disk {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Store for Disk {
+    type File = File;
+
+    const CUTS: bool = true;
+
+    fn create_folder(&self, path: &Path, durable: bool) -> io::Result<()> {
+        Self::create_folder(self, path, durable)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        Self::sync_folder(self, path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(path.exists())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        Self::create(self, path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        Self::open(self, path)
+    }
+
+    fn write_at(&self, file: &mut File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        Self::write_at(self, file, bytes, offset)
+    }
+
+    fn sync(&self, file: &mut File) -> io::Result<()> {
+        Self::sync(self, file)
+    }
+
+    fn cut(&self, file: &mut File, length: u64) -> io::Result<()> {
+        self.truncate(file, length)
+    }
+
+    fn release(&self, _file: File) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Self::rename(self, from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Self::remove(self, path)
+    }
+
+    fn settle(&self, path: &Path) -> io::Result<Option<u64>> {
+        // Its writer held the journal as well, and that was locked.
+        self.open(path)?.metadata().map(|metadata| Some(metadata.len()))
+    }
+
+    fn keep(&self, path: &Path, length: u64, kept: u64) -> io::Result<()> {
+        let file = self.open(path)?;
+        if kept < length {
+            self.truncate(&file, kept)?;
+        }
+        Self::sync(self, &file)
+    }
+
+    fn read(&self, path: &Path, offset: u64) -> io::Result<Box<dyn Read>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file))
     }
 }
 

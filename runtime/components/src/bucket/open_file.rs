@@ -1,12 +1,8 @@
 //! A file in progress: what is written, and how much of it is confirmed.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use super::{FileRollError, disk::Disk, packer::Packer, settings::RollRules};
+use super::{BucketError, names::FilePaths, packer::Packer, settings::RollRules, store::Store};
 use crate::serializers::{Room, Rows, Serializer};
 
 /// An amount of contents.
@@ -17,13 +13,13 @@ pub struct Extent {
 }
 
 /// A file in progress.
-pub struct OpenFile {
+pub struct OpenFile<S: Store> {
     /// Its number in the journal.
     pub id: u64,
-    /// Its path while in progress.
-    pub path: PathBuf,
-    /// None while many others are open.
-    handle: Option<File>,
+    /// Its paths.
+    pub paths: FilePaths,
+    /// None while many others are open, and when nothing more is written.
+    handle: Option<S::File>,
     serializer: Box<dyn Serializer>,
     written: Extent,
     confirmed: Extent,
@@ -33,6 +29,8 @@ pub struct OpenFile {
     is_stale: bool,
     /// Whether a sync failed: nothing more is written, since nobody knows what the system did with it.
     pub is_sealed: bool,
+    /// Whether it can neither be cut nor written on: it is completed with what is confirmed.
+    pub is_given_up: bool,
     /// When it was opened and last written, in milliseconds since 1970.
     opened_millis: u64,
     written_millis: u64,
@@ -40,17 +38,17 @@ pub struct OpenFile {
     pub used: u64,
 }
 
-impl OpenFile {
+impl<S: Store> OpenFile<S> {
     pub fn new(
         id: u64,
-        path: PathBuf,
-        handle: File,
+        paths: FilePaths,
+        handle: S::File,
         serializer: Box<dyn Serializer>,
         now_millis: u64,
     ) -> Self {
         Self {
             id,
-            path,
+            paths,
             handle: Some(handle),
             serializer,
             written: Extent::default(),
@@ -58,6 +56,7 @@ impl OpenFile {
             is_dirty: false,
             is_stale: false,
             is_sealed: false,
+            is_given_up: false,
             opened_millis: now_millis,
             written_millis: now_millis,
             used: 0,
@@ -71,9 +70,9 @@ impl OpenFile {
         rules: &RollRules,
         packer: &mut Packer,
         plain: &mut Vec<u8>,
-        disk: &Disk,
+        store: &S,
         now_millis: u64,
-    ) -> Result<usize, FileRollError> {
+    ) -> Result<usize, BucketError> {
         if self.is_full(rules) {
             return Ok(0);
         }
@@ -91,20 +90,21 @@ impl OpenFile {
             bytes: usize::try_from(bytes_left).unwrap_or(usize::MAX),
             takes_first: self.written.events == 0,
         };
+        self.serializer.set_time(now_millis);
         let taken = self.serializer.append(rows, room, plain)?;
         if taken == 0 {
             return Ok(0);
         }
         let bytes = packer.pack(plain)?;
-        self.open(disk)?;
-        let Some(handle) = &self.handle else { unreachable!("opened above") };
+        self.open(store)?;
+        let Some(handle) = &mut self.handle else { unreachable!("opened above") };
         self.is_dirty = true;
         // Set before the write: whatever part of it succeeds has to be cut off again if it fails.
         let offset = self.written.bytes;
         self.written.bytes += bytes.len() as u64;
         self.written.events += taken as u64;
         self.written_millis = now_millis;
-        disk.write_at(handle, bytes, offset).map_err(FileRollError::io("write", &self.path))?;
+        store.write_at(handle, bytes, offset).map_err(BucketError::io("write", &self.paths.in_progress))?;
         Ok(taken)
     }
 
@@ -139,17 +139,43 @@ impl OpenFile {
     }
 
     /// Forces what changed to the disk.
-    pub fn sync(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    pub fn sync(&mut self, store: &S) -> Result<(), BucketError> {
         if !self.is_dirty {
             return Ok(());
         }
-        self.open(disk)?;
-        let Some(handle) = &self.handle else { unreachable!("opened above") };
-        let synced = disk.sync(handle);
+        self.open(store)?;
+        let Some(handle) = &mut self.handle else { unreachable!("opened above") };
+        let synced = store.sync(handle);
+        self.after_sync(synced)
+    }
+
+    fn after_sync(&mut self, synced: std::io::Result<()>) -> Result<(), BucketError> {
         // After a failure the system may have dropped what it could not write and would report success next time.
         self.is_sealed |= synced.is_err();
         self.is_dirty = synced.is_err();
-        synced.map_err(FileRollError::io("sync", &self.path))
+        synced.map_err(BucketError::io("sync", &self.paths.in_progress))
+    }
+
+    /// Forces what changed in any of these files to the disk, at the same time where the store can.
+    pub fn sync_all<'a>(files: impl Iterator<Item = &'a mut Self>, store: &S) -> Result<(), BucketError>
+    where
+        S: 'a,
+    {
+        let mut dirty: Vec<&mut Self> = files.filter(|file| file.is_dirty).collect();
+        if let [one] = dirty.as_mut_slice() {
+            return one.sync(store);
+        }
+        let mut handles = Vec::with_capacity(dirty.len());
+        for file in &mut dirty {
+            file.open(store)?;
+            handles.extend(file.handle.as_mut());
+        }
+        let results = store.sync_all(&mut handles);
+        let mut outcome = Ok(());
+        for (file, synced) in dirty.into_iter().zip(results) {
+            outcome = outcome.and(file.after_sync(synced));
+        }
+        outcome
     }
 
     /// What is written counts as delivered.
@@ -164,26 +190,47 @@ impl OpenFile {
     }
 
     /// Cuts off what was taken back.
-    pub fn restore(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    pub fn restore(&mut self, store: &S) -> Result<(), BucketError> {
         if self.is_stale {
-            self.open(disk)?;
-            let Some(handle) = &self.handle else { unreachable!("opened above") };
-            disk.truncate(handle, self.confirmed.bytes).map_err(FileRollError::io("cut", &self.path))?;
+            self.open(store)?;
+            let Some(handle) = &mut self.handle else { unreachable!("opened above") };
+            store
+                .cut(handle, self.confirmed.bytes)
+                .map_err(BucketError::io("cut", &self.paths.in_progress))?;
             self.is_stale = false;
             self.is_dirty = true;
         }
         Ok(())
     }
 
-    /// Gives the handle back to the system; it is opened again when needed.
-    pub fn release(&mut self) {
-        self.handle = None;
+    /// Lets go of the file, which stays as it is. Where files can be cut it is opened again when needed.
+    pub fn release(&mut self, store: &S) -> Result<(), BucketError> {
+        match self.handle.take() {
+            Some(handle) => {
+                let released = store.release(handle);
+                self.is_given_up |= !S::CUTS && released.is_err();
+                released.map_err(BucketError::io("close", &self.paths.in_progress))
+            }
+            None => Ok(()),
+        }
     }
 
-    fn open(&mut self, disk: &Disk) -> Result<(), FileRollError> {
+    /// Gives the file up: what is confirmed will be all of it.
+    pub fn give_up(&mut self) {
+        self.handle = None;
+        self.written = self.confirmed;
+        self.is_given_up = true;
+    }
+
+    /// What of it is confirmed.
+    pub fn confirmed_bytes(&self) -> u64 {
+        self.confirmed.bytes
+    }
+
+    fn open(&mut self, store: &S) -> Result<(), BucketError> {
         if self.handle.is_none() {
-            let path: &Path = &self.path;
-            self.handle = Some(disk.open(path).map_err(FileRollError::io("open", path))?);
+            let path: &Path = &self.paths.in_progress;
+            self.handle = Some(store.open(path).map_err(BucketError::io("open", path))?);
         }
         Ok(())
     }

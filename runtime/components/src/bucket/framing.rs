@@ -3,13 +3,9 @@
 //! Needed after a power failure only, when nobody knows how much of the last batch reached the disk. The search
 //! starts at a place known to be a border.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
-};
+use std::io::{self, BufRead, BufReader, Read};
 
-use super::packer::Compression;
+use super::{packer::Compression, sequence};
 use crate::serializers::Framing;
 
 /// The form of a whole file.
@@ -19,6 +15,9 @@ pub enum FileFraming {
     Avro,
     Gzip,
     Zstd,
+    Bzip2,
+    Blocks,
+    Sequence,
     None,
 }
 
@@ -27,6 +26,9 @@ const NAMES: &[(FileFraming, &str)] = &[
     (FileFraming::Avro, "avro"),
     (FileFraming::Gzip, "gzip"),
     (FileFraming::Zstd, "zstd"),
+    (FileFraming::Bzip2, "bzip2"),
+    (FileFraming::Blocks, "blocks"),
+    (FileFraming::Sequence, "sequence"),
     (FileFraming::None, "none"),
 ];
 
@@ -35,6 +37,9 @@ impl FileFraming {
         match (compression, entries) {
             (Compression::Gzip(_), _) => Self::Gzip,
             (Compression::Zstd(_), _) => Self::Zstd,
+            (Compression::Bzip2, _) => Self::Bzip2,
+            (Compression::Snappy | Compression::Lz4, _) => Self::Blocks,
+            (Compression::None, Framing::Sequence) => Self::Sequence,
             (Compression::None, Framing::Lines) => Self::Lines,
             (Compression::None, Framing::Avro) => Self::Avro,
             (Compression::None, Framing::None) => Self::None,
@@ -49,10 +54,14 @@ impl FileFraming {
         NAMES.iter().find(|(_, known)| *known == name).map(|(framing, _)| *framing)
     }
 
-    /// Bytes from the start of the file that are whole; at least `border`.
-    pub fn whole_bytes(self, file: &File, border: u64, length: u64) -> io::Result<u64> {
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        reader.seek(SeekFrom::Start(border))?;
+    /// Bytes from the start of the file that are whole; at least `border`. `open` reads the file from a place on.
+    pub fn whole_bytes(
+        self,
+        open: impl Fn(u64) -> io::Result<Box<dyn Read>>,
+        border: u64,
+        length: u64,
+    ) -> io::Result<u64> {
+        let reader = BufReader::with_capacity(1 << 16, open(border)?);
         let reader = Counted { inner: reader.take(length.saturating_sub(border)), count: 0 };
         let whole = match self {
             Self::Lines => lines(reader)?,
@@ -63,7 +72,12 @@ impl FileFraming {
                 let mut frame = zstd::stream::read::Decoder::with_buffer(reader)?.single_frame();
                 io::copy(&mut frame, &mut io::sink())
             }),
-            Self::Avro => avro(reader, file, border)?,
+            Self::Bzip2 => frames(reader, |reader| {
+                io::copy(&mut bzip2::bufread::BzDecoder::new(reader), &mut io::sink())
+            }),
+            Self::Blocks => frames(reader, block),
+            Self::Sequence => return sequence::whole_bytes(open, border, length),
+            Self::Avro => avro(reader, open, border)?,
             Self::None => length - border,
         };
         Ok(border + whole)
@@ -71,9 +85,9 @@ impl FileFraming {
 }
 
 /// Counts what is consumed, not what is read ahead.
-struct Counted<R> {
-    inner: R,
-    count: u64,
+pub struct Counted<R> {
+    pub inner: R,
+    pub count: u64,
 }
 
 impl<R: BufRead> Read for Counted<R> {
@@ -122,10 +136,28 @@ fn frames<R: BufRead>(
     whole
 }
 
+/// A block of Hadoop's snappy or LZ4: two lengths and packed bytes.
+fn block<R: BufRead>(reader: &mut Counted<R>) -> io::Result<u64> {
+    let mut lengths = [0; 8];
+    reader.read_exact(&mut lengths)?;
+    let packed = u64::from(u32::from_be_bytes([lengths[4], lengths[5], lengths[6], lengths[7]]));
+    skip_bytes(reader, packed)
+}
+
+/// Skips this many bytes, all of them.
+pub fn skip_bytes(reader: &mut impl BufRead, length: u64) -> io::Result<u64> {
+    let skipped = io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+    if skipped == length { Ok(skipped) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
 const AVRO_MAGIC: &[u8] = b"Obj\x01";
 const AVRO_SYNC_BYTES: usize = 16;
 
-fn avro<R: BufRead>(mut reader: Counted<R>, file: &File, border: u64) -> io::Result<u64> {
+fn avro<R: BufRead>(
+    mut reader: Counted<R>,
+    open: impl Fn(u64) -> io::Result<Box<dyn Read>>,
+    border: u64,
+) -> io::Result<u64> {
     let mut sync = [0; AVRO_SYNC_BYTES];
     let mut whole = 0;
     if border == 0 {
@@ -136,7 +168,7 @@ fn avro<R: BufRead>(mut reader: Counted<R>, file: &File, border: u64) -> io::Res
         // A header alone is no file worth keeping: the first block has to follow.
     } else {
         // Every block, and the header, ends with the marker.
-        file.read_exact_at(&mut sync, border.saturating_sub(AVRO_SYNC_BYTES as u64))?;
+        open(border.saturating_sub(AVRO_SYNC_BYTES as u64))?.read_exact(&mut sync)?;
     }
     while avro_block(&mut reader, sync).is_ok() {
         whole = reader.count;
@@ -175,8 +207,7 @@ fn avro_block(reader: &mut impl BufRead, sync: [u8; AVRO_SYNC_BYTES]) -> io::Res
 /// Skips a length and as many bytes.
 fn skip(reader: &mut impl BufRead) -> io::Result<()> {
     let length = u64::try_from(long(reader)?).map_err(|_| io::ErrorKind::InvalidData)?;
-    let skipped = io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
-    if skipped == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    skip_bytes(reader, length).map(drop)
 }
 
 fn long(reader: &mut impl BufRead) -> io::Result<i64> {

@@ -9,7 +9,7 @@ use crate::serializers::SerializeError;
 
 /// A failure, with the file it is about.
 #[derive(Debug, thiserror::Error)]
-pub enum FileRollError {
+pub enum BucketError {
     /// The system refused something.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -31,6 +31,12 @@ pub enum FileRollError {
         /// Why not.
         source: io::Error,
     },
+    /// A file that was given up still has a writer.
+    #[error("{} is given up and not settled yet", path.display())]
+    Unsettled {
+        /// The file.
+        path: PathBuf,
+    },
     /// Finished files pile up.
     #[error("{files} finished files cannot be given their names, the last error: {last}")]
     Unfinished {
@@ -41,7 +47,7 @@ pub enum FileRollError {
     },
 }
 
-impl FileRollError {
+impl BucketError {
     /// Says what was done to which file.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
