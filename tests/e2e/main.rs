@@ -12,6 +12,7 @@ mod examples;
 mod hostile_set;
 mod languages;
 mod misbehaving;
+mod object_store;
 mod plugin_author;
 mod plugin_delivery;
 mod reload_under_load;

@@ -7,6 +7,7 @@ mod files;
 mod http_server;
 mod peers;
 mod registry;
+mod s3;
 mod transactions;
 
 pub use agent::{Agent, eventually};
@@ -15,4 +16,5 @@ pub use files::{json_events, json_events_so_far, lines_of, rolled_files};
 pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
 pub use registry::Registry;
+pub use s3::S3Server;
 pub use transactions::{Transaction, TransactionServer, Transactions};
