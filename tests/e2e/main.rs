@@ -14,6 +14,7 @@ mod hdfs_crash;
 mod hostile_set;
 mod languages;
 mod misbehaving;
+mod object_store;
 mod plugin_author;
 mod plugin_delivery;
 mod reload_under_load;

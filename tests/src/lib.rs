@@ -8,6 +8,7 @@ mod hadoop;
 mod http_server;
 mod peers;
 mod registry;
+mod s3;
 mod transactions;
 
 pub use agent::{Agent, eventually};
@@ -17,4 +18,5 @@ pub use hadoop::Hdfs;
 pub use http_server::Receiver;
 pub use peers::{Peer, Server, avsc, flume};
 pub use registry::Registry;
+pub use s3::S3Server;
 pub use transactions::{Transaction, TransactionServer, Transactions};

@@ -111,7 +111,15 @@ impl Server {
     /// # Panics
     /// It cannot be started or says something else.
     pub fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        Self::start_quietly(command.stderr(Stdio::inherit()))
+    }
+
+    /// The same; its standard error goes where the command says.
+    ///
+    /// # Panics
+    /// It cannot be started or says something else.
+    pub fn start_quietly(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = match child {
             Ok(child) => child,
             Err(error) => unreachable!("{command:?} cannot be started: {error}; install Java and Node.js"),
@@ -134,7 +142,7 @@ impl Drop for Server {
 }
 
 /// Copies a peer's sources to the target folder and installs what it needs, unless nothing has changed.
-fn install(name: &str, prepare: impl FnOnce(&Path)) -> PathBuf {
+pub(crate) fn install(name: &str, prepare: impl FnOnce(&Path)) -> PathBuf {
     let _alone = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = target().join("peers").join(name);
     let installed = folder.join("installed.txt");
@@ -158,7 +166,7 @@ fn install(name: &str, prepare: impl FnOnce(&Path)) -> PathBuf {
     folder
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     match command.stdin(Stdio::null()).status() {
         Ok(status) => assert!(status.success(), "{command:?} ended with {status}"),
         Err(error) => unreachable!("{command:?} cannot be started: {error}; this test needs it"),

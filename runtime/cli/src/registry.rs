@@ -14,6 +14,7 @@ pub(crate) fn registry() -> Arc<Registry> {
     interceptors.extend(millrace_wasm::interceptors());
     let mut sinks = millrace_components::sinks::factories();
     sinks.extend(millrace_hdfs::factories());
+    sinks.extend(millrace_objects::factories());
     sinks.extend(millrace_wasm::sinks());
     Arc::new(Registry {
         sources,

@@ -24,7 +24,10 @@ mod writer;
 pub use disk::Disk;
 pub use error::BucketError;
 pub use names::{IN_PROGRESS, InProgress, NameTime};
-pub use options::{ROLL, roll_rules};
+pub use options::{
+    COMPRESSION, COMPRESSION_LEVEL, EXTENSION, OPEN_FILES_MAX, PREFIX, ROLL, compression, extension, place,
+    roll_rules,
+};
 pub use packer::Compression;
 pub use settings::{RollRules, Settings, SyncMode};
 pub use sink::BucketSink;

@@ -1,10 +1,11 @@
-//! The options that every sink with a bucket writer has.
+//! The options that sinks with a bucket writer share.
 
 use std::time::Duration;
 
-use millrace_config::{OptionKind, OptionSpec, Section};
+use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
 
-use super::RollRules;
+use super::{Compression, IN_PROGRESS, RollRules};
+use crate::escape::{Target, Template};
 
 const ROLL_OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default(
@@ -38,7 +39,38 @@ pub const ROLL: OptionSpec = OptionSpec::with_default(
     "When a file is finished and the next begun",
 );
 
-/// Reads it.
+/// `prefix "%{host}-"`.
+pub const PREFIX: OptionSpec =
+    OptionSpec::with_default("prefix", OptionKind::Text, "", "What file names begin with; may hold escapes");
+
+/// `extension "log"`.
+pub const EXTENSION: OptionSpec =
+    OptionSpec::optional("extension", OptionKind::Text, "What file names end with, without the dot");
+
+/// `compression "zstd"`.
+pub const COMPRESSION: OptionSpec = OptionSpec::with_default(
+    "compression",
+    OptionKind::Choice(&["none", "gzip", "zstd"]),
+    "none",
+    "Compresses each batch as a gzip member or zstd frame of its own and appends `.gz` or `.zst` to names",
+);
+
+/// `compression-level 9`.
+pub const COMPRESSION_LEVEL: OptionSpec = OptionSpec::optional(
+    "compression-level",
+    OptionKind::Integer { min: 1, max: 22 },
+    "1 to 9 for gzip (default 6), 1 to 22 for zstd (default 3)",
+);
+
+/// `max-open-files 64`.
+pub const OPEN_FILES_MAX: OptionSpec = OptionSpec::with_default(
+    "max-open-files",
+    OptionKind::Integer { min: 1, max: 100_000 },
+    "256",
+    "Files in progress at the same time; the one unused for longest is finished to open another",
+);
+
+/// Reads [`ROLL`].
 pub fn roll_rules(section: &Section) -> RollRules {
     let roll = section.block("roll");
     let duration = |option| {
@@ -53,4 +85,69 @@ pub fn roll_rules(section: &Section) -> RollRules {
         events_max: count.and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX),
         idle: duration("idle"),
     }
+}
+
+/// A folder, with the option it stands in, and [`PREFIX`] as one template.
+pub fn place(section: &Section, (option, folder): (&str, &str), findings: &mut Diagnostics) -> Template {
+    let mut parse = |option: &str, text: &str| {
+        Template::parse(text, Target::Path).unwrap_or_else(|mistakes| {
+            for mistake in mistakes {
+                findings.push(Diagnostic::error("escape::invalid", section.span_of(option), mistake));
+            }
+            Template::literal("")
+        })
+    };
+    let slash = if folder.is_empty() || folder.ends_with('/') { "" } else { "/" };
+    let folder = parse(option, &format!("{folder}{slash}"));
+    let prefix = parse("prefix", section.text("prefix"));
+    if prefix.has_separator() {
+        let reason = "a prefix cannot hold a `/`";
+        findings.push(
+            Diagnostic::error("bucket::invalid-name", section.span_of("prefix"), reason)
+                .help(format!("write folders into `{option}`")),
+        );
+    }
+    folder.followed_by(prefix)
+}
+
+/// Reads [`EXTENSION`]: with its dot, or empty.
+pub fn extension(section: &Section, findings: &mut Diagnostics) -> String {
+    const EXTENSION_BYTES_MAX: usize = 16;
+    let Some(extension) = section.optional_text("extension") else { return String::new() };
+    let extension = extension.trim_start_matches('.');
+    let reason = if extension.contains(['/', '\0', '%']) {
+        "an extension holds neither `/` nor `%`".to_owned()
+    } else if extension.len() > EXTENSION_BYTES_MAX {
+        format!("an extension has at most {EXTENSION_BYTES_MAX} bytes")
+    } else if format!(".{extension}").ends_with(IN_PROGRESS) {
+        format!("`{IN_PROGRESS}` marks files in progress")
+    } else {
+        return if extension.is_empty() { String::new() } else { format!(".{extension}") };
+    };
+    findings.push(Diagnostic::error("bucket::invalid-name", section.span_of("extension"), reason));
+    String::new()
+}
+
+/// Reads [`COMPRESSION`] and [`COMPRESSION_LEVEL`].
+pub fn compression(section: &Section, findings: &mut Diagnostics) -> Compression {
+    let level = section.optional_integer("compression-level");
+    let level_or = |default: i32| level.and_then(|level| i32::try_from(level).ok()).unwrap_or(default);
+    let (compression, level_max) = match section.text("compression") {
+        "gzip" => (Compression::Gzip(u32::try_from(level_or(6)).unwrap_or(6)), 9),
+        "zstd" => (Compression::Zstd(level_or(3)), 22),
+        _ => (Compression::None, 0),
+    };
+    if let Some(level) = level
+        && level > level_max
+    {
+        let reason = match level_max {
+            0 => "nothing is compressed, so there is no level".to_owned(),
+            _ => format!("gzip has levels up to {level_max}, not {level}"),
+        };
+        let span = section.span_of("compression-level");
+        findings.push(
+            Diagnostic::error("bucket::invalid-level", span, reason).help("write `compression \"zstd\"`"),
+        );
+    }
+    compression
 }

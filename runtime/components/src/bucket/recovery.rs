@@ -186,6 +186,5 @@ pub fn complete(
 
 /// With its folder there, the file was named or removed just before the end. Without, perhaps a disk is not mounted yet.
 fn is_gone(error: &io::Error, path: &Path, store: &impl Store) -> bool {
-    error.kind() == io::ErrorKind::NotFound
-        && path.parent().is_some_and(|folder| store.exists(folder).unwrap_or(false))
+    error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(|folder| store.is_reachable(folder))
 }

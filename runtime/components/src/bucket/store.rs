@@ -31,6 +31,11 @@ pub trait Store: Clone + Send + 'static {
     /// Whether something has this name.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
+    /// Whether this folder can be looked into, so that a file that is not there is gone.
+    fn is_reachable(&self, folder: &Path) -> bool {
+        self.exists(folder).unwrap_or(false)
+    }
+
     /// Creates a file that was not there.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
 

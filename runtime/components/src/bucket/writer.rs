@@ -154,7 +154,7 @@ impl<S: Store> BucketWriter<S> {
     /// What has to be in order before anything is written.
     fn prepare(&mut self, now: SystemTime) -> Result<(), BucketError> {
         self.start()?;
-        if !S::CUTS
+        if !self.store.address().is_empty()
             && self.is_held
             && millis(now).saturating_sub(self.recovered_millis) >= RECOVERY_PAUSE_MILLIS
         {
