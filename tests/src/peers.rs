@@ -37,7 +37,27 @@ pub fn avsc() -> Peer {
 /// # Panics
 /// Maven or Java are missing or fail.
 pub fn flume() -> Peer {
-    let folder = install("flume", |folder| {
+    from_maven("flume")
+}
+
+/// Flume with its Kafka channel.
+///
+/// # Panics
+/// Maven or Java are missing or fail.
+pub fn flume_kafka() -> Peer {
+    from_maven("flume-kafka")
+}
+
+/// A broker of Kafka.
+///
+/// # Panics
+/// Maven or Java are missing or fail.
+pub fn kafka() -> Peer {
+    from_maven("kafka")
+}
+
+fn from_maven(name: &str) -> Peer {
+    let folder = install(name, |folder| {
         let goal = [
             "-q",
             "-B",
@@ -53,6 +73,16 @@ pub fn flume() -> Peer {
 }
 
 impl Peer {
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What Java finds its classes in.
+    pub fn class_path(&self) -> Option<&str> {
+        self.class_path.as_deref()
+    }
+
     /// A command that runs one of the peer's programs, named without its ending.
     pub fn command(&self, program: &str) -> Command {
         match &self.class_path {

@@ -6,6 +6,7 @@
 
 mod avro_rpc;
 pub mod escape;
+pub mod flume_event;
 pub mod interceptors;
 pub mod selectors;
 pub mod serializers;

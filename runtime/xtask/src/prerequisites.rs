@@ -14,6 +14,10 @@ const PROGRAMS: [(&str, &[&str]); 4] =
 /// What compiles C for wasm32, for guests that hold some, with the packages that bring it.
 const C_PROGRAMS: [(&str, &[&str]); 2] = [("clang", &["clang"]), ("llvm-ar", &["llvm"])];
 
+/// What the client of Kafka is built with, looked for by a header.
+const HEADERS: [(&str, &str, &str); 2] =
+    [("OpenSSL", "openssl/ssl.h", "libssl-dev"), ("zlib", "zlib.h", "zlib1g-dev")];
+
 /// Installs missing programs with apt-get; an error names them with the way to get them.
 pub fn install() -> Result<()> {
     install_programs(&PROGRAMS, "test", "tests need")
