@@ -10,6 +10,7 @@ mod command_line;
 mod crash;
 mod examples;
 mod hostile_set;
+mod kafka;
 mod languages;
 mod misbehaving;
 mod plugin_author;

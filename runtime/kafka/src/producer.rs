@@ -1,9 +1,17 @@
 //! Sends the records of one batch and says what became of each.
 //!
-//! The client's own thread serves delivery reports; the caller waits for the last one of its batch without blocking. Reports of
-//! a batch that nobody waits for any more (its delivery was cancelled) are recognised by its number and ignored.
+//! The client's own thread serves delivery reports; the caller waits for the last one of its batch without blocking. Several
+//! batches may be under way. Reports of a batch that nobody waits for any more (its delivery was cancelled) are recognised by
+//! its number and ignored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytestring::ByteString;
 use parking_lot::Mutex;
@@ -40,34 +48,60 @@ pub(crate) struct Failed {
     pub(crate) code: RDKafkaErrorCode,
 }
 
-/// What the client's thread reports of the batch under way.
+/// What the client's thread reports of a batch under way.
 #[derive(Default)]
 struct Round {
-    number: u32,
     left: usize,
     failed: Vec<Failed>,
+    complete: Arc<Notify>,
 }
 
 /// What the client calls.
 pub(crate) struct Deliveries {
     pub(crate) voice: Voice,
     metrics: KafkaMetrics,
-    round: Mutex<Round>,
-    complete: Notify,
+    rounds: Mutex<HashMap<u32, Round>>,
 }
 
 impl Deliveries {
     /// One record of a batch is settled.
     fn settle(&self, number: u32, failed: Option<Failed>) {
-        let mut round = self.round.lock();
-        if round.number != number {
-            return;
-        }
+        let mut rounds = self.rounds.lock();
+        let Some(round) = rounds.get_mut(&number) else { return };
         round.failed.extend(failed);
         round.left = round.left.saturating_sub(1);
         if round.left == 0 {
-            self.complete.notify_one();
+            round.complete.notify_one();
         }
+    }
+}
+
+/// A batch under way; its reports are ignored once this is dropped.
+struct Waiting {
+    deliveries: Arc<Deliveries>,
+    number: u32,
+    complete: Arc<Notify>,
+}
+
+impl Waiting {
+    fn new(deliveries: &Arc<Deliveries>, number: u32, left: usize) -> Self {
+        let complete = Arc::new(Notify::new());
+        let round = Round { left, failed: Vec::new(), complete: Arc::clone(&complete) };
+        deliveries.rounds.lock().insert(number, round);
+        Self { deliveries: Arc::clone(deliveries), number, complete }
+    }
+
+    /// The rows that failed, once all are settled.
+    fn settled(&self) -> Option<Vec<Failed>> {
+        let mut rounds = self.deliveries.rounds.lock();
+        let round = rounds.get_mut(&self.number)?;
+        (round.left == 0).then(|| std::mem::take(&mut round.failed))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.deliveries.rounds.lock().remove(&self.number);
     }
 }
 
@@ -110,7 +144,7 @@ impl ProducerContext for Deliveries {
 /// A client that sends.
 pub(crate) struct Sender {
     producer: ThreadedProducer<Deliveries>,
-    number: u32,
+    next: AtomicU32,
 }
 
 impl Sender {
@@ -123,10 +157,9 @@ impl Sender {
         let deliveries = Deliveries {
             voice: Voice::new(component.clone()),
             metrics: metrics.clone(),
-            round: Mutex::default(),
-            complete: Notify::new(),
+            rounds: Mutex::default(),
         };
-        Ok(Self { producer: config.create_with_context(deliveries)?, number: 0 })
+        Ok(Self { producer: config.create_with_context(deliveries)?, next: AtomicU32::new(0) })
     }
 
     pub(crate) fn deliveries(&self) -> &Arc<Deliveries> {
@@ -147,35 +180,25 @@ impl Sender {
     ///
     /// # Cancel safety
     /// A dropped call leaves deliveries in doubt; their reports are ignored by the next one.
-    pub(crate) async fn send<'a>(
-        &mut self,
-        records: impl ExactSizeIterator<Item = Outgoing<'a>>,
-    ) -> Vec<Failed> {
-        self.number = self.number.wrapping_add(1).max(1);
-        let deliveries = Arc::clone(self.deliveries());
-        *deliveries.round.lock() = Round { number: self.number, left: records.len(), failed: Vec::new() };
+    pub(crate) async fn send<'a>(&self, records: impl ExactSizeIterator<Item = Outgoing<'a>>) -> Vec<Failed> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting::new(self.deliveries(), number, records.len());
         for record in records {
-            self.enqueue(&deliveries, record).await;
+            self.enqueue(number, record).await;
         }
         loop {
-            let complete = deliveries.complete.notified();
-            {
-                let mut round = deliveries.round.lock();
-                if round.left == 0 {
-                    let mut failed = std::mem::take(&mut round.failed);
-                    failed.sort_by_key(|failed| failed.row);
-                    return failed;
-                }
+            if let Some(mut failed) = waiting.settled() {
+                failed.sort_by_key(|failed| failed.row);
+                return failed;
             }
-            complete.await;
+            waiting.complete.notified().await;
         }
     }
 
-    async fn enqueue(&self, deliveries: &Deliveries, outgoing: Outgoing<'_>) {
+    async fn enqueue(&self, number: u32, outgoing: Outgoing<'_>) {
         let row = outgoing.row;
-        let mut record =
-            BaseRecord::<[u8], [u8], usize>::with_opaque_to(outgoing.topic, ticket(self.number, row))
-                .payload(outgoing.value);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(outgoing.topic, ticket(number, row))
+            .payload(outgoing.value);
         record.partition = outgoing.partition;
         record.key = outgoing.key;
         record.timestamp = outgoing.timestamp;
@@ -188,7 +211,7 @@ impl Sender {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument);
             if code != RDKafkaErrorCode::QueueFull {
                 tracing::debug!(error = told_error(&error), "record not queued");
-                return deliveries.settle(self.number, Some(Failed { row, code }));
+                return self.deliveries().settle(number, Some(Failed { row, code }));
             }
             record = again;
             tokio::time::sleep(QUEUE_FULL_PAUSE).await;

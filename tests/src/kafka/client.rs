@@ -47,7 +47,19 @@ impl Record {
 }
 
 impl KafkaBroker {
-    /// Runs one of Kafka's own admin commands that are classes on its path, with what it prints.
+    /// Lets a user do everything with one topic and one group.
+    ///
+    /// # Panics
+    /// The broker refuses.
+    pub fn allow(&self, user: &str, topic: &str, group: &str) {
+        let output =
+            crate::peers::kafka().command("Allow").args([&self.address(), user, topic, group]).output();
+        assert!(
+            output.as_ref().is_ok_and(|output| output.status.success()),
+            "no rights for {user}: {output:?}"
+        );
+    }
+
     fn admin(&self) -> rdkafka::admin::AdminClient<rdkafka::client::DefaultClientContext> {
         match self.client().create() {
             Ok(admin) => admin,
@@ -155,6 +167,17 @@ impl KafkaBroker {
             }
         }
         all.into_values().flatten().collect()
+    }
+
+    /// How many records were ever written to a topic.
+    pub fn count(&self, topic: &str) -> i64 {
+        let consumer: Result<BaseConsumer, _> = self.client().create();
+        let Ok(consumer) = consumer else { return 0 };
+        let ends = (0..self.partitions(topic)).map(|partition| {
+            let ends = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10));
+            ends.map_or(0, |(_, end)| end)
+        });
+        ends.sum()
     }
 
     /// The offset that a group has committed in each partition of a topic; None where there is none.

@@ -86,11 +86,11 @@ impl Sink for KafkaSink {
         let settings = Arc::clone(&self.settings);
         let mut refusals = Vec::new();
         let prepared = Prepared::new(&settings, &mut self.expander, batch, self.clock.now(), &mut refusals);
-        let mut sender = self.sender().await?;
+        let sender = self.sender().await?;
         let outcome = if self.settings.transactional_id.is_some() {
-            self.deliver_in_transaction(&mut sender, &prepared, refusals).await
+            self.deliver_in_transaction(&sender, &prepared, refusals).await
         } else {
-            Ok(self.deliver_rows(&mut sender, &prepared, refusals).await)
+            Ok(self.deliver_rows(&sender, &prepared, refusals).await)
         };
         match sender.fatal() {
             // The next attempt makes another one.
@@ -154,7 +154,7 @@ impl KafkaSink {
     /// Sends all rows; rows that were refused for company are sent again in halves.
     async fn deliver_rows(
         &self,
-        sender: &mut Sender,
+        sender: &Sender,
         prepared: &Prepared<'_>,
         refusals: Vec<Refusal>,
     ) -> Outcome {

@@ -40,7 +40,7 @@ impl KafkaSink {
     /// Nothing was committed, or it is in doubt whether all was.
     pub(super) async fn deliver_in_transaction(
         &self,
-        sender: &mut Sender,
+        sender: &Sender,
         prepared: &Prepared<'_>,
         refusals: Vec<Refusal>,
     ) -> Result<Outcome, SinkError> {
@@ -93,7 +93,7 @@ impl KafkaSink {
     /// Which of these rows a broker refuses when they come alone. Each is tried in a transaction that is aborted.
     async fn find_too_large(
         &self,
-        sender: &mut Sender,
+        sender: &Sender,
         prepared: &Prepared<'_>,
         rows: Vec<usize>,
     ) -> KafkaResult<Vec<Refusal>> {
