@@ -57,6 +57,11 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
+    /// The partitions that are this consumer's.
+    pub(crate) fn owned(&self) -> Vec<(ByteString, i32)> {
+        self.owned.clone()
+    }
+
     /// What Kafka does not know yet of the partitions that are still this consumer's.
     fn take_arrived(&mut self) -> Option<Marks> {
         let mut marks = std::mem::take(&mut self.arrived);
@@ -90,14 +95,10 @@ impl Group {
         self.landed.notify_all();
     }
 
-    /// These marks are where they shall be, whatever else is under way.
-    pub(crate) fn arrived_with(&self, marks: &Marks) {
-        let mut flight = self.flight.lock();
-        if let Some(place) = flight.out.iter().position(|out| out == marks) {
-            flight.out.remove(place);
-        }
-        flight.arrived.merge(marks);
-        self.landed.notify_all();
+    /// A batch under way is where it shall be, and with it everything before these marks.
+    pub(crate) fn arrived_with(&self, batch: &Marks, reached: &Marks) {
+        self.lost(batch);
+        self.flight.lock().arrived.merge(reached);
     }
 
     /// A batch will never arrive, or comes again.

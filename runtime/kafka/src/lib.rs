@@ -14,6 +14,7 @@
 //! - Calls that block (transactions, closing) never run on a thread of the runtime's own.
 //! - A record is copied once when it is read, into the memory that its batch shares.
 
+mod channel;
 mod connection;
 mod consumer;
 mod marks;
@@ -38,5 +39,5 @@ pub fn sinks() -> Vec<SinkFactory> {
 
 /// The channels.
 pub fn channels() -> Vec<ChannelFactory> {
-    Vec::new()
+    vec![channel::FACTORY]
 }

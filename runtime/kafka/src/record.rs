@@ -21,6 +21,8 @@ use crate::marks::{Marks, is_among};
 pub(crate) const KEY: &str = "key";
 /// The header that holds a key which is no text.
 pub(crate) const KEY_BASE64: &str = "key-base64";
+/// The header of an event out of a channel that could not be read, with the reason.
+const UNREADABLE: &str = "kafka-channel.unreadable";
 /// Different names of record headers that are remembered.
 const NAMES_MAX: usize = 256;
 
@@ -82,6 +84,14 @@ pub(crate) struct Filled {
     pub(crate) marks: Marks,
     /// How many of its records were no events.
     pub(crate) corrupt: u64,
+}
+
+/// An event and where it was.
+pub(crate) struct Placed {
+    pub(crate) event: Event,
+    pub(crate) topic: ByteString,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
 }
 
 impl Filling {
@@ -188,16 +198,7 @@ impl Filling {
         let mut scratch = Vec::new();
         for row in &rows {
             marks.note(&row.topic, row.partition, row.offset + 1);
-            let body = memory.slice(row.body.clone());
-            let read = if self.rule.is_flume_event {
-                reader.read(body.clone()).map_err(|error| error.to_string())
-            } else {
-                Ok(Event::new(body.clone()))
-            };
-            let (event, reason) = match read {
-                Ok(event) => (event, None),
-                Err(reason) => (Event::new(body), Some(reason)),
-            };
+            let (event, reason) = self.read(&mut reader, memory.slice(row.body.clone()));
             let own = headers.get(row.headers.clone()).unwrap_or_default();
             let headers = self.headers_of(&mut scratch, event.headers, row, own, &memory);
             let event = Event { headers, body: event.body };
@@ -214,6 +215,37 @@ impl Filling {
             batch.divert(event, Destination::DeadLetter(rejection));
         }
         Filled { batch, marks, corrupt: count }
+    }
+
+    /// The events one by one, with their places. One that cannot be read is its bytes, with a header that says why.
+    pub(crate) fn take_placed(&mut self) -> Vec<Placed> {
+        let memory = std::mem::take(&mut self.memory).freeze();
+        let rows = std::mem::take(&mut self.rows);
+        let headers = std::mem::take(&mut self.headers);
+        let (mut reader, mut scratch) = (FlumeEventReader::default(), Vec::new());
+        let mut placed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let own = headers.get(row.headers.clone()).unwrap_or_default();
+            let (event, reason) = self.read(&mut reader, memory.slice(row.body.clone()));
+            let mut headers = self.headers_of(&mut scratch, event.headers, &row, own, &memory);
+            if let Some(reason) = reason {
+                headers.set(ByteString::from_static(UNREADABLE), reason.into());
+            }
+            let event = Event { headers, body: event.body };
+            placed.push(Placed { event, topic: row.topic, partition: row.partition, offset: row.offset });
+        }
+        placed
+    }
+
+    /// A value as an event; what is none is a body, with the reason.
+    fn read(&self, reader: &mut FlumeEventReader, value: Bytes) -> (Event, Option<String>) {
+        if !self.rule.is_flume_event {
+            return (Event::new(value), None);
+        }
+        match reader.read(value.clone()) {
+            Ok(event) => (event, None),
+            Err(error) => (Event::new(value), Some(error.to_string())),
+        }
     }
 
     /// The headers of an event: its own, those of the record, and where it comes from. What is there already stays, but the

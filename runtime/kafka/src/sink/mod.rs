@@ -16,8 +16,8 @@
 //! `topic-header` names one (a `kafka` source sets `topic`: such a sink would write where that source reads); a record that can
 //! never be sent does not hold the others up; keys are placed as the Java client places them.
 
-mod outgoing;
-mod settings;
+pub(crate) mod outgoing;
+pub(crate) mod settings;
 mod transaction;
 
 use std::sync::Arc;

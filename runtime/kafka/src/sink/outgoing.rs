@@ -19,7 +19,7 @@ use crate::{producer::Outgoing, record::KEY_BASE64};
 const TOPIC_BYTES_MAX: usize = 249;
 
 /// A batch whose events all have their places.
-pub(super) struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     batch: &'a Batch,
     settings: &'a Settings,
     rows: Vec<Row>,
@@ -74,7 +74,7 @@ impl Key {
 
 impl<'a> Prepared<'a> {
     /// Finds a place for every event; those that can have none are refused.
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: &'a Settings,
         expander: &mut Expander,
         batch: &'a Batch,
@@ -150,7 +150,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The rows that have a place.
-    pub(super) fn rows(&self) -> Vec<usize> {
+    pub(crate) fn rows(&self) -> Vec<usize> {
         self.rows.iter().map(|row| row.row).collect()
     }
 
@@ -167,7 +167,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Some of the rows as records.
-    pub(super) fn records<'b>(
+    pub(crate) fn records<'b>(
         &'b self,
         rows: &'b [usize],
     ) -> impl ExactSizeIterator<Item = Outgoing<'b>> + use<'a, 'b> {
@@ -204,21 +204,21 @@ impl<'a> Prepared<'a> {
         Some(headers)
     }
 
-    pub(super) fn topic(&self, row: usize) -> &str {
+    pub(crate) fn topic(&self, row: usize) -> &str {
         self.find(row).map(|row| row.topic.name()).unwrap_or_default()
     }
 
     /// Whether something of the event is in its topic's name.
-    pub(super) fn chose_its_topic(&self, row: usize) -> bool {
+    pub(crate) fn chose_its_topic(&self, row: usize) -> bool {
         self.find(row).is_some_and(|row| matches!(row.topic, Topic::Own(_) | Topic::Expanded(_, true)))
     }
 
-    pub(super) fn value_bytes(&self, row: usize) -> usize {
+    pub(crate) fn value_bytes(&self, row: usize) -> usize {
         self.find(row).map_or(0, |row| self.value(row).len())
     }
 
     /// Whether the client takes a record of this size: then only its company can be the reason.
-    pub(super) fn fits(&self, row: usize, settings: &Settings) -> bool {
+    pub(crate) fn fits(&self, row: usize, settings: &Settings) -> bool {
         self.value_bytes(row) < settings.record_bytes_max
     }
 }

@@ -13,7 +13,7 @@ use crate::connection::{
 };
 
 /// The options of the sink.
-pub(super) const OPTIONS: &[OptionSpec] = &[
+pub(crate) const OPTIONS: &[OptionSpec] = &[
     BOOTSTRAP_SERVERS,
     OptionSpec::required("topic", OptionKind::Text, "The topic; may hold escapes such as `logs-%{app}`"),
     OptionSpec::optional(
@@ -120,7 +120,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// Which headers of an event a record gets.
-pub(super) enum SinkHeaders {
+pub(crate) enum SinkHeaders {
     None,
     All,
     /// These: by the name in the event, the name in the record.
@@ -128,24 +128,24 @@ pub(super) enum SinkHeaders {
 }
 
 /// Everything the options say.
-pub(super) struct Settings {
-    pub(super) config: ClientConfig,
-    pub(super) topic: Template,
-    pub(super) topic_header: Option<String>,
-    pub(super) key_header: String,
-    pub(super) key: Option<Template>,
-    pub(super) partition: Option<i32>,
-    pub(super) partition_header: Option<String>,
-    pub(super) timestamp_header: Option<String>,
-    pub(super) is_flume_event: bool,
-    pub(super) headers: SinkHeaders,
-    pub(super) transactional_id: Option<String>,
-    pub(super) record_bytes_max: usize,
-    pub(super) time_rule: TimeRule,
+pub(crate) struct Settings {
+    pub(crate) config: ClientConfig,
+    pub(crate) topic: Template,
+    pub(crate) topic_header: Option<String>,
+    pub(crate) key_header: String,
+    pub(crate) key: Option<Template>,
+    pub(crate) partition: Option<i32>,
+    pub(crate) partition_header: Option<String>,
+    pub(crate) timestamp_header: Option<String>,
+    pub(crate) is_flume_event: bool,
+    pub(crate) headers: SinkHeaders,
+    pub(crate) transactional_id: Option<String>,
+    pub(crate) record_bytes_max: usize,
+    pub(crate) time_rule: TimeRule,
 }
 
 impl Settings {
-    pub(super) fn new(section: &Section, cx: &BuildContext) -> Result<Self, Diagnostics> {
+    pub(crate) fn new(section: &Section, cx: &BuildContext) -> Result<Self, Diagnostics> {
         let mut findings = Diagnostics::default();
         let topic = template(section, "topic", &mut findings);
         let key = section.has("key").then(|| template(section, "key", &mut findings));
@@ -186,7 +186,7 @@ impl Settings {
     }
 
     /// What is expanded for an event: the topic, then the key where it is a text with escapes.
-    pub(super) fn templates(&self) -> Vec<Template> {
+    pub(crate) fn templates(&self) -> Vec<Template> {
         std::iter::once(&self.topic).chain(&self.key).cloned().collect()
     }
 }
@@ -201,7 +201,8 @@ fn template(section: &Section, option: &str, findings: &mut Diagnostics) -> Temp
     )
 }
 
-fn producer_settings(
+/// What a producer adds to the settings of a client.
+pub(crate) fn producer_settings(
     section: &Section,
     transactional_id: Option<&str>,
     config: &mut ClientConfig,
