@@ -96,7 +96,6 @@ const OWNED: &[(&str, &str)] = &[
     ("ssl.key.password", "option `tls` holds the certificates"),
     ("ssl.endpoint.identification.algorithm", "option `tls` has `verify-host`"),
     ("group.id", "option `group` names the consumer group"),
-    ("group.instance.id", "option `instance` names the member"),
     ("enable.auto.commit", "offsets are committed after the events they stand for"),
     ("auto.commit.interval.ms", "offsets are committed after the events they stand for"),
     ("enable.auto.offset.store", "offsets are committed after the events they stand for"),

@@ -34,7 +34,6 @@ sources {{
         bootstrap-servers "{address}"
         topics "from"
         group "mover"
-        instance "{agent}"
         properties {{ "session.timeout.ms" "6000"; "heartbeat.interval.ms" "500" }}
         interceptors {{ static key="run" value="{agent}-{run}" }}
     }}

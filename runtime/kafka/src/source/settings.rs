@@ -22,12 +22,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Reads every topic whose name this expression matches, from its first character on; new ones too",
     ),
     OptionSpec::with_default("group", OptionKind::Text, "millrace", "The consumer group to be a member of"),
-    OptionSpec::optional(
-        "instance",
-        OptionKind::Text,
-        "A name of this member that outlives it: after a restart it has its partitions back at once; nobody else in the \
-         group may use it, and partitions of a member that is stopped wait for the end of its session",
-    ),
     OptionSpec::with_default(
         "start",
         OptionKind::Choice(&["earliest", "latest", "error"]),
@@ -125,10 +119,14 @@ impl Settings {
         config
             .set("isolation.level", section.text("isolation").replace('-', "_"))
             .set("partition.assignment.strategy", section.text("assignment"));
-        if let Some(instance) = section.optional_text("instance") {
-            config.set("group.instance.id", instance);
-        }
         finish_config(section, &mut config, &mut findings);
+        if config.get("group.instance.id").is_some() && section.text("assignment") == "cooperative-sticky" {
+            let reason = "a member with `group.instance.id` that restarts while partitions move can be left without any";
+            findings.push(
+                Diagnostic::error("kafka::static-member", section.span_of("properties"), reason)
+                    .help("write `assignment \"range\"` beside it, for all members of the group"),
+            );
+        }
         if section.text("group").is_empty() {
             findings.push(Diagnostic::error(
                 "kafka::no-group",
