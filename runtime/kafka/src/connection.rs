@@ -254,7 +254,3 @@ pub(crate) fn told_error(error: &KafkaError) -> String {
         error => error.rdkafka_error_code().map_or_else(|| error.to_string(), told),
     }
 }
-
-#[cfg(test)]
-#[path = "connection_tests.rs"]
-mod tests;

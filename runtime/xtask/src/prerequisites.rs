@@ -22,8 +22,12 @@ const HEADERS: [(&str, &[&str]); 2] = [("openssl/ssl.h", &["libssl-dev"]), ("zli
 
 /// Installs missing programs with apt-get; an error names them with the way to get them.
 pub fn install() -> Result<()> {
-    install_all(&HEADERS, has_header, "test", "the agent is built with")?;
     install_all(&PROGRAMS, is_there, "test", "tests need")
+}
+
+/// The same for what the agent itself is built with.
+pub fn install_headers() -> Result<()> {
+    install_all(&HEADERS, has_header, "build", "the agent is built with")
 }
 
 /// The same for what compiles C for wasm32.
