@@ -98,7 +98,7 @@ async fn records_are_what_flume_writes_and_what_is_no_event_comes_out_with_the_r
     broker.produce(&name, [millrace_tests::Record::new(0, "plain")]);
     let mut transaction = channel.begin_take().await.unwrap();
     let events = take(&mut *transaction, 2).await;
-    let reason = "not a Flume event: name of a header is cut off at byte 5";
+    let reason = "not a Flume event: headers is cut off at byte 5";
     assert_eq!(
         events,
         [event(&[("key", "k")], "b"), event(&[("kafka-channel.unreadable", reason)], "plain")]
@@ -148,7 +148,7 @@ const EACH: usize = 5_000;
 
 fn millrace(folder: &Path, broker: &KafkaBroker, name: &str) -> Agent {
     let lines: String = (0..EACH).map(|number| format!("{name} {number}\n")).collect();
-    fs::write(folder.join(format!("{name}.log")), lines).unwrap();
+    fs::write(folder.join(format!("{name}.input")), lines).unwrap();
     let kdl = format!(
         r#"
 channels {{ kafka "fleet" {{ bootstrap-servers "{}"; topic "fleet"; group "fleet" }} }}
@@ -161,7 +161,7 @@ sources {{
 sinks {{ file-roll "out" channel="fleet" {{ directory "{}"; serializer "json"; roll interval="1h" }} }}
 "#,
         broker.address(),
-        folder.join(format!("{name}.log")).display(),
+        folder.join(format!("{name}.input")).display(),
         folder.join(format!("{name}-out")).display(),
     );
     Agent::start(folder, name, &kdl)
