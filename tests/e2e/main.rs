@@ -12,6 +12,7 @@ mod examples;
 mod hdfs;
 mod hdfs_crash;
 mod hostile_set;
+mod kafka;
 mod languages;
 mod misbehaving;
 mod object_store;

@@ -40,6 +40,22 @@ pub fn flume() -> Peer {
     maven("flume", |_, _| {})
 }
 
+/// Flume with its Kafka channel.
+///
+/// # Panics
+/// Maven or Java are missing or fail.
+pub fn flume_kafka() -> Peer {
+    maven("flume-kafka", |_, _| {})
+}
+
+/// A broker of Kafka.
+///
+/// # Panics
+/// Maven or Java are missing or fail.
+pub fn kafka() -> Peer {
+    maven("kafka", |_, _| {})
+}
+
 /// Hadoop, from Maven.
 ///
 /// # Panics
@@ -77,7 +93,12 @@ impl Peer {
 
     /// Where Java finds the peer's own classes and those it needs.
     pub(crate) fn classes(&self) -> String {
-        format!("{}:{}", self.folder.display(), self.class_path.as_deref().unwrap_or_default())
+        format!("{}:{}", self.folder.display(), self.class_path())
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A command that runs one of the peer's programs, named without its ending.

@@ -9,18 +9,22 @@ use millrace_engine::AgentPlan;
 /// Every native component, and plugins.
 pub(crate) fn registry() -> Arc<Registry> {
     let mut sources = millrace_components::sources::factories();
+    sources.extend(millrace_kafka::sources());
     sources.extend(millrace_wasm::sources());
     let mut interceptors = millrace_components::interceptors::factories();
     interceptors.extend(millrace_wasm::interceptors());
     let mut sinks = millrace_components::sinks::factories();
     sinks.extend(millrace_hdfs::factories());
     sinks.extend(millrace_objects::factories());
+    sinks.extend(millrace_kafka::sinks());
     sinks.extend(millrace_wasm::sinks());
+    let mut channels = millrace_channel::factories();
+    channels.extend(millrace_kafka::channels());
     Arc::new(Registry {
         sources,
         interceptors,
         selectors: millrace_components::selectors::factories(),
-        channels: millrace_channel::factories(),
+        channels,
         sinks,
         sink_processors: millrace_components::sink_processors::factories(),
     })

@@ -7,6 +7,7 @@
 mod avro_rpc;
 pub mod bucket;
 pub mod escape;
+pub mod flume_event;
 pub mod interceptors;
 pub mod selectors;
 pub mod serializers;

@@ -1,7 +1,11 @@
 //! Counters of the agent in OpenMetrics form. They outlive reloads: a component that comes back under the same
 //! name goes on counting.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -133,6 +137,8 @@ struct Families {
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     families: Arc<Families>,
+    /// What kinds of components registered for all of their kind.
+    shared: Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send>>>>,
 }
 
 impl Default for Metrics {
@@ -154,7 +160,11 @@ impl Default for Metrics {
             "Reloads that were refused; the old plan runs on",
             families.reloads_refused.clone(),
         );
-        Self { registry: Arc::new(Mutex::new(registry)), families: Arc::new(families) }
+        Self {
+            registry: Arc::new(Mutex::new(registry)),
+            families: Arc::new(families),
+            shared: Arc::default(),
+        }
     }
 }
 
@@ -197,6 +207,17 @@ impl Metrics {
     /// Adds a metric of a component's own; the name gets the prefix `millrace_`. Register a name once.
     pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+    }
+
+    /// What all components of a kind count with: made and registered by the first of them, the same for the others.
+    pub fn once<T: Clone + Send + 'static>(&self, register: impl FnOnce(&Self) -> T) -> T {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shared.get(&TypeId::of::<T>()).and_then(|known| known.downcast_ref::<T>()) {
+            return known.clone();
+        }
+        let made = register(self);
+        shared.insert(TypeId::of::<T>(), Box::new(made.clone()));
+        made
     }
 
     /// Adds something that is read at every scrape.

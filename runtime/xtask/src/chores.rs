@@ -34,6 +34,7 @@ fn test_sdk() -> Result<()> {
 /// Everything a change must pass.
 pub fn ci() -> Result<()> {
     run(with(&["fmt", "--all", "--check"]))?;
+    prerequisites::install_headers()?;
     run(with(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     tidy::tidy()?;
     docs::docs(true)?;
@@ -42,6 +43,7 @@ pub fn ci() -> Result<()> {
 
 /// Builds the `millrace` binary and returns its path.
 pub fn build_agent() -> Result<PathBuf> {
+    prerequisites::install_headers()?;
     run(with(&["build", "--release", "--workspace", "--bin", "millrace"]))?;
     agent_path()
 }

@@ -32,7 +32,7 @@ pub(crate) use call::{
     read_response,
 };
 pub(crate) use error::{AvroError, StreamError};
-pub(crate) use event::EventLimits;
+pub(crate) use event::{Decoder, EventLimits, put_event};
 pub(crate) use frame::{Frame, FrameLimits, begin_frame, finish_frame};
 pub(crate) use handshake::{HandshakeRequest, HandshakeResponse, Match};
 pub(crate) use protocol::{Hash, MD5, TEXT, is_compatible, md5};

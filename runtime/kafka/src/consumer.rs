@@ -1,0 +1,269 @@
+//! A member of a consumer group: what happens when partitions come and go, and the commits of offsets.
+//!
+//! Everything here runs on the thread that polls the consumer. Before partitions are given away, the batch that is on its way
+//! gets time to arrive, and then its offsets are committed: whoever gets the partitions next starts behind it. Only one
+//! commit is under way at a time; what becomes due meanwhile goes together with the next one.
+
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rdkafka::{
+    ClientConfig, ClientContext, Statistics, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+};
+
+use crate::{
+    connection::told_error,
+    marks::{Marks, partitions},
+    metrics::KafkaMetrics,
+    voice::Voice,
+};
+
+/// The consumer of a group.
+pub(crate) type GroupConsumer = BaseConsumer<Group>;
+
+/// What a consumer and those who work with its records share.
+pub(crate) struct Group {
+    pub(crate) voice: Voice,
+    pub(crate) metrics: KafkaMetrics,
+    flight: Mutex<Flight>,
+    landed: Condvar,
+    /// How long a partition that shall go waits for the batch under way.
+    revoke_wait: Duration,
+}
+
+/// What is under way.
+#[derive(Default)]
+pub(crate) struct Flight {
+    /// How far the batches reach that were handed on and have not arrived.
+    out: Vec<Marks>,
+    /// How far batches have arrived of which Kafka does not know yet.
+    arrived: Marks,
+    /// Whether a commit of offsets is under way.
+    committing: bool,
+    /// Partitions that are this consumer's: it speaks for no others.
+    owned: Vec<(ByteString, i32)>,
+    /// Partitions that went since somebody asked.
+    gone: Vec<(ByteString, i32)>,
+    /// Whether nothing may be read for now: partitions that come are paused as well.
+    pub(crate) paused: bool,
+    /// Partitions came since somebody asked.
+    came: bool,
+    /// Records behind, over all partitions.
+    pub(crate) behind: u64,
+}
+
+impl Flight {
+    /// The partitions that are this consumer's.
+    pub(crate) fn owned(&self) -> Vec<(ByteString, i32)> {
+        self.owned.clone()
+    }
+
+    /// What Kafka does not know yet of the partitions that are still this consumer's.
+    fn take_arrived(&mut self) -> Option<Marks> {
+        let mut marks = std::mem::take(&mut self.arrived);
+        marks.keep(&self.owned);
+        (!marks.is_empty()).then_some(marks)
+    }
+}
+
+impl Group {
+    pub(crate) fn new(component: ByteString, metrics: KafkaMetrics, revoke_wait: Duration) -> Self {
+        let (flight, landed) = (Mutex::default(), Condvar::new());
+        Self { voice: Voice::new(component), metrics, flight, landed, revoke_wait }
+    }
+
+    pub(crate) fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock()
+    }
+
+    /// A batch is handed on.
+    pub(crate) fn departed(&self, marks: Marks) {
+        self.flight.lock().out.push(marks);
+    }
+
+    /// The oldest batch under way is where it shall be.
+    pub(crate) fn arrived(&self) {
+        let mut flight = self.flight.lock();
+        if !flight.out.is_empty() {
+            let marks = flight.out.remove(0);
+            flight.arrived.merge(&marks);
+        }
+        self.landed.notify_all();
+    }
+
+    /// A batch under way is where it shall be, and with it everything before these marks.
+    pub(crate) fn arrived_with(&self, batch: &Marks, reached: &Marks) {
+        self.lost(batch);
+        self.flight.lock().arrived.merge(reached);
+    }
+
+    /// A batch will never arrive, or comes again.
+    pub(crate) fn lost(&self, marks: &Marks) {
+        let mut flight = self.flight.lock();
+        if let Some(place) = flight.out.iter().position(|out| out == marks) {
+            flight.out.remove(place);
+        }
+        self.landed.notify_all();
+    }
+
+    /// Nobody waits for batches any more.
+    pub(crate) fn abandon(&self) {
+        self.flight.lock().out.clear();
+        self.landed.notify_all();
+    }
+
+    /// Whether no batch is under way, after waiting for that so long.
+    pub(crate) fn wait_until_landed(&self, wait: Duration) -> bool {
+        let deadline = Instant::now() + wait;
+        let mut flight = self.flight.lock();
+        while !flight.out.is_empty() {
+            if self.landed.wait_until(&mut flight, deadline).timed_out() {
+                return flight.out.is_empty();
+            }
+        }
+        true
+    }
+
+    /// Partitions that went since the last time.
+    pub(crate) fn take_gone(&self) -> Vec<(ByteString, i32)> {
+        std::mem::take(&mut self.flight.lock().gone)
+    }
+
+    /// Whether partitions came since the last time.
+    pub(crate) fn take_came(&self) -> bool {
+        std::mem::take(&mut self.flight.lock().came)
+    }
+
+    /// Tells Kafka how far batches have arrived, without waiting for the answer.
+    pub(crate) fn commit_soon(&self, consumer: &GroupConsumer) {
+        let marks = {
+            let mut flight = self.flight.lock();
+            if flight.committing {
+                return;
+            }
+            let Some(marks) = flight.take_arrived() else { return };
+            flight.committing = true;
+            marks
+        };
+        if let Err(error) = consumer.commit(&marks.to_list(), CommitMode::Async) {
+            self.commit_failed(&error, &marks);
+            self.flight.lock().committing = false;
+        }
+    }
+
+    /// The same, and waits for the answer.
+    pub(crate) fn commit_now(&self, consumer: &GroupConsumer) -> KafkaResult<()> {
+        let Some(marks) = self.flight.lock().take_arrived() else { return Ok(()) };
+        match consumer.commit(&marks.to_list(), CommitMode::Sync) {
+            Ok(()) => {
+                self.metrics.offset_commits.inc();
+                Ok(())
+            }
+            Err(error) => {
+                self.commit_failed(&error, &marks);
+                Err(error)
+            }
+        }
+    }
+
+    /// Later commits include what this one could not say.
+    fn commit_failed(&self, error: &KafkaError, marks: &Marks) {
+        self.metrics.offset_commit_failures.inc();
+        tracing::warn!(error = told_error(error), "offsets not committed, trying again");
+        let mut flight = self.flight.lock();
+        let mut all = marks.clone();
+        all.merge(&flight.arrived);
+        flight.arrived = all;
+    }
+
+    fn revoked(&self, consumer: &GroupConsumer, list: &TopicPartitionList) {
+        let gone = partitions(list);
+        if !consumer.assignment_lost() {
+            if !self.wait_until_landed(self.revoke_wait) {
+                tracing::warn!("partitions go while their events are under way: these will be read twice");
+            }
+            // What cannot be committed now never can: the next owner reads it again.
+            drop(self.commit_now(consumer));
+        }
+        let mut flight = self.flight.lock();
+        flight.owned.retain(|owned| !gone.contains(owned));
+        for (topic, partition) in &gone {
+            self.metrics.forget(topic, *partition);
+        }
+        flight.gone.extend(gone);
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, _facility: &str, line: &str) {
+        self.voice.log(level, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the client of Kafka reports an error");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.flight.lock().behind = self.metrics.take_over(&statistics);
+    }
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(list) => self.revoked(consumer, list),
+            Rebalance::Assign(list) => {
+                tracing::info!(partitions = list.count(), "partitions assigned");
+                let mut flight = self.flight.lock();
+                flight.came = true;
+                flight.owned.extend(partitions(list));
+            }
+            Rebalance::Error(error) => {
+                tracing::warn!(error = told_error(error), "the group cannot be balanced")
+            }
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.metrics.rebalances.inc();
+        if let Rebalance::Assign(list) = rebalance
+            && self.flight.lock().paused
+            && let Err(error) = consumer.pause(list)
+        {
+            tracing::warn!(error = told_error(&error), "cannot pause partitions");
+        }
+        if let Ok(list) = consumer.assignment() {
+            self.metrics.partitions.set(list.count().try_into().unwrap_or(i64::MAX));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => self.metrics.offset_commits.inc(),
+            Err(error) => {
+                let mut marks = Marks::default();
+                for element in offsets.elements() {
+                    if let rdkafka::Offset::Offset(next) = element.offset() {
+                        marks.note(&element.topic().into(), element.partition(), next);
+                    }
+                }
+                self.commit_failed(&error, &marks);
+                return self.flight.lock().committing = false;
+            }
+        };
+        self.flight.lock().committing = false;
+    }
+}
+
+/// What a consumer group adds to the settings of a client.
+pub(crate) fn group_settings(config: &mut ClientConfig, group: &str, start: &str) {
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", start);
+}

@@ -1,0 +1,231 @@
+//! The thread that polls: fills a batch while another is on its way, pauses when that takes long, commits what has arrived.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use millrace_core::{Batch, Clock, Health, HealthState, SourceContext, SourceError, SourceMetrics};
+use rdkafka::{
+    consumer::Consumer,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio::sync::mpsc;
+
+use super::settings::Settings;
+use crate::{
+    connection::{told, told_error},
+    consumer::{Group, GroupConsumer},
+    marks::Marks,
+    record::{Filled, Filling},
+};
+
+/// How long the thread may be away from what else there is to do.
+const POLL_MAX: Duration = Duration::from_millis(100);
+/// The same while a batch waits for the one before it.
+const POLL_WAITING: Duration = Duration::from_millis(5);
+/// How long a full batch waits for the one before it until partitions are paused; what was fetched ahead is fetched again then.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A batch on its way into the channels.
+pub(super) struct Departure {
+    pub(super) batch: Batch,
+    pub(super) marks: Marks,
+}
+
+/// The thread's own.
+pub(super) struct PollLoop {
+    settings: Settings,
+    consumer: Arc<GroupConsumer>,
+    filling: Filling,
+    /// When the batch that is being filled has waited long enough.
+    due: Option<Instant>,
+    departures: mpsc::Sender<Departure>,
+    stop: Arc<AtomicBool>,
+    health: Health,
+    clock: Arc<dyn Clock>,
+    metrics: SourceMetrics,
+    /// Whether the last that was heard was an error.
+    troubled: bool,
+}
+
+impl PollLoop {
+    pub(super) fn new(
+        settings: Settings,
+        consumer: GroupConsumer,
+        departures: mpsc::Sender<Departure>,
+        cx: &SourceContext,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            filling: Filling::new(settings.rule.clone()),
+            settings,
+            consumer: Arc::new(consumer),
+            due: None,
+            departures,
+            stop,
+            health: cx.health.clone(),
+            clock: Arc::clone(&cx.clock),
+            metrics: cx.metrics.clone(),
+            troubled: false,
+        }
+    }
+
+    pub(super) fn group(&self) -> Arc<Group> {
+        Arc::clone(self.consumer.context())
+    }
+
+    /// Polls until it shall stop. Then the consumer is closed, which commits what has arrived and leaves the group.
+    pub(super) fn run(mut self) -> Result<(), SourceError> {
+        let topics: Vec<&str> = self.settings.topics.iter().map(String::as_str).collect();
+        self.consumer
+            .subscribe(&topics)
+            .map_err(|error| SourceError::failed("cannot subscribe", told_error(&error)))?;
+        let group = self.group();
+        while !self.stop.load(Ordering::Acquire) {
+            group.commit_soon(&self.consumer);
+            if self.is_ready() {
+                if !group.wait_until_landed(Duration::ZERO) {
+                    self.hold_back(&group);
+                    continue;
+                }
+                self.depart(&group);
+            }
+            self.poll(&group)?;
+        }
+        // Whoever is revoked while the consumer closes has nothing under way any more.
+        if let Err(error) = group.commit_now(&self.consumer) {
+            tracing::warn!(
+                error = told_error(&error),
+                "offsets not committed at the end: events will be read twice"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the batch goes on as it is.
+    fn is_ready(&self) -> bool {
+        self.is_full() || (!self.filling.is_empty() && self.due.is_some_and(|due| due <= Instant::now()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.filling.len() >= self.settings.batch_events_max
+            || self.filling.bytes() >= self.settings.batch_bytes_max
+    }
+
+    fn depart(&mut self, group: &Group) {
+        self.due = None;
+        let Filled { batch, marks, corrupt } = self.filling.take();
+        self.metrics.read_failures.inc_by(corrupt);
+        group.departed(marks.clone());
+        // There is room: the one before has arrived. Closed: the source stops, and this is read again.
+        if self.departures.try_send(Departure { batch, marks: marks.clone() }).is_err() {
+            group.lost(&marks);
+            self.stop.store(true, Ordering::Release);
+        }
+    }
+
+    /// One batch is full and the one before has not arrived.
+    fn hold_back(&mut self, group: &Group) {
+        if !self.is_full() {
+            // There is room for more.
+            return self.poll_once(group, POLL_WAITING).unwrap_or_else(|error| self.note_failure(&error));
+        }
+        if group.wait_until_landed(GRACE) {
+            return;
+        }
+        self.set_paused(group, true);
+        while !self.stop.load(Ordering::Acquire) && !group.wait_until_landed(Duration::ZERO) {
+            // Nothing comes while all is paused, but the group wants to hear of its member.
+            if let Err(error) = self.poll_once(group, POLL_MAX) {
+                self.note_failure(&error);
+            }
+        }
+        self.set_paused(group, false);
+    }
+
+    fn set_paused(&self, group: &Group, paused: bool) {
+        group.flight().paused = paused;
+        let Ok(all) = self.consumer.assignment() else { return };
+        let done = if paused { self.consumer.pause(&all) } else { self.consumer.resume(&all) };
+        tracing::debug!(paused, partitions = all.count(), "the channels are full, or have room again");
+        if let Err(error) = done {
+            tracing::warn!(paused, error = told_error(&error), "cannot pause or resume partitions");
+        }
+    }
+
+    fn poll(&mut self, group: &Group) -> Result<(), SourceError> {
+        let wait = match self.due {
+            _ if !group.wait_until_landed(Duration::ZERO) => POLL_WAITING,
+            Some(due) => due.saturating_duration_since(Instant::now()).min(POLL_MAX),
+            None => POLL_MAX,
+        };
+        self.poll_once(group, wait)
+    }
+
+    fn poll_once(&mut self, group: &Group, wait: Duration) -> Result<(), SourceError> {
+        match self.consumer.poll(wait) {
+            Some(Ok(record)) => {
+                if self.filling.is_empty() {
+                    self.due = Some(Instant::now() + self.settings.batch_wait);
+                }
+                self.filling.add(&record);
+                self.recovered(group);
+                return Ok(());
+            }
+            Some(Err(error)) => self.failed(group, &error)?,
+            None => {}
+        }
+        let gone = group.take_gone();
+        if !gone.is_empty() {
+            self.filling.forget(&gone);
+        }
+        if group.take_came() {
+            self.recovered(group);
+        }
+        Ok(())
+    }
+
+    fn recovered(&mut self, group: &Group) {
+        if self.troubled {
+            self.troubled = false;
+            group.voice.forget();
+            self.health.set(HealthState::Running);
+        }
+    }
+
+    /// Most errors pass: the client goes on trying. The others end the source, which is then built anew.
+    fn failed(&mut self, group: &Group, error: &KafkaError) -> Result<(), SourceError> {
+        let code = match error {
+            KafkaError::MessageConsumptionFatal(code) => {
+                return Err(SourceError::failed("the consumer cannot go on", told(*code)));
+            }
+            KafkaError::PartitionEOF(_) => return Ok(()),
+            error => error.rdkafka_error_code(),
+        };
+        let what = match code {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                format!("topics {}", self.settings.topics.join(", "))
+            }
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => format!("group {}", self.settings.group),
+            Some(RDKafkaErrorCode::AutoOffsetReset) => "no offset to start at".to_owned(),
+            _ => format!("brokers {}", self.settings.config.get("bootstrap.servers").unwrap_or_default()),
+        };
+        let reason = group.voice.explain(&format!("{what}: {}", told_error(error)));
+        if !self.troubled {
+            tracing::warn!(reason, "cannot read from Kafka, trying again");
+        }
+        self.troubled = true;
+        self.metrics.read_failures.inc();
+        self.health.failed(self.clock.now(), &reason);
+        Ok(())
+    }
+
+    fn note_failure(&self, error: &SourceError) {
+        // It comes again with the next poll, where it can be returned.
+        self.health.failed(self.clock.now(), error);
+    }
+}
