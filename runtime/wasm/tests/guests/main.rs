@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod limits;
 mod load;
+mod random;
 mod script_api;
 mod script_faults;
 mod script_redact;

@@ -156,10 +156,30 @@ impl Rig {
         built.unwrap_or_else(|found| panic!("{found:?}"))
     }
 
+    /// As `codec`, for plugins that the host may refuse.
+    pub fn try_codec(&self, setup: &Setup) -> Option<Arc<dyn Codec>> {
+        let (section, cx, _) = self.parts(setup, &[]);
+        self.host.codec(&cx.plugins[0], &section, &cx).ok()
+    }
+
     pub fn sink(&self, setup: &Setup) -> Box<dyn Sink> {
         let factory = &sinks()[0];
         let (section, cx, _) = self.parts(setup, factory.options);
         (factory.build)(&section, &cx).unwrap_or_else(|found| panic!("{found:?}"))
+    }
+
+    /// As `sink`, for plugins that the host may refuse.
+    pub fn try_sink(&self, setup: &Setup) -> Option<Box<dyn Sink>> {
+        let factory = &sinks()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        (factory.build)(&section, &cx).ok()
+    }
+
+    /// As `source`, for plugins that the host may refuse.
+    pub fn try_source(&self, setup: &Setup) -> Option<(Box<dyn Source>, BuildContext)> {
+        let factory = &sources()[0];
+        let (section, cx, _) = self.parts(setup, factory.options);
+        (factory.build)(&section, &cx).ok().map(|source| (source, cx))
     }
 
     fn parts(&self, setup: &Setup, options: &[OptionSpec]) -> (Section, BuildContext, Files) {
