@@ -202,7 +202,7 @@ fn flume(folder: &Path, broker: &KafkaBroker, port: u16) -> Flume {
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-cp",
-            flume_kafka().class_path().unwrap(),
+            flume_kafka().class_path(),
         ])
         .args(["org.apache.flume.node.Application", "--no-reload-conf", "--name", "a", "--conf-file"])
         .arg(folder.join("flume.properties"))

@@ -239,7 +239,7 @@ fn java(folder: &Path) -> Command {
     command.args(["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
     command.arg(format!("-Dlog4j2.configurationFile={}", peer.folder().join("log4j2.properties").display()));
     command.arg(format!("-Dkafka.logs.dir={}", folder.display()));
-    command.args(["-cp", peer.class_path().unwrap_or_default()]);
+    command.args(["-cp", peer.class_path()]);
     command
 }
 
