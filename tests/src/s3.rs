@@ -91,8 +91,11 @@ impl S3Server {
 
     fn answer(&self, method: &str, path: &str) -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.server.port))?;
-        // A name of a host that moto takes for S3.
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: s3.amazonaws.com\r\nContent-Length: 0\r\n\r\n");
+        // A name of a host that moto takes for S3, and a key, which it does not check.
+        let key = "AWS4-HMAC-SHA256 Credential=id/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: s3.amazonaws.com\r\nAuthorization: {key}\r\nContent-Length: 0\r\n\r\n"
+        );
         stream.write_all(head.as_bytes())?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

@@ -19,20 +19,27 @@ use crate::{part::parts, remote::Remote};
 
 impl Remote {
     /// Uploads a file; an object of that name is replaced. `note` is where the id of an upload in parts is kept.
+    ///
+    /// # Errors
+    /// Of kind `NotFound` only where the file itself is gone: what the store does not find is its own affair.
     pub async fn upload(&self, file: &Path, object: &ObjectPath, note: &Path) -> io::Result<()> {
         let opened = File::open(file)?;
+        self.send(&opened, object, note).await.map_err(io::Error::other)
+    }
+
+    async fn send(&self, opened: &File, object: &ObjectPath, note: &Path) -> io::Result<()> {
         let length = opened.metadata()?.len();
         match &self.parts {
             Some(store) => {
                 abort_noted(&**store, object, note).await?;
                 if length > self.part_bytes {
-                    return self.upload_in_parts(&**store, &opened, length, object, note).await;
+                    return self.upload_in_parts(&**store, opened, length, object, note).await;
                 }
             }
-            None if length > self.part_bytes => return self.upload_streaming(&opened, length, object).await,
+            None if length > self.part_bytes => return self.upload_streaming(opened, length, object).await,
             None => {}
         }
-        let body = read(&opened, 0, length)?;
+        let body = read(opened, 0, length)?;
         self.store.put(object, body.into()).await.map(drop).map_err(io::Error::from)
     }
 

@@ -197,13 +197,7 @@ fn flume(folder: &Path, broker: &KafkaBroker, port: u16) -> Flume {
     fs::write(folder.join("flume.properties"), properties).unwrap();
     let log = fs::File::create(folder.join("flume.log")).unwrap();
     let child = Command::new("java")
-        .args([
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            flume_kafka().class_path(),
-        ])
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", flume_kafka().class_path()])
         .args(["org.apache.flume.node.Application", "--no-reload-conf", "--name", "a", "--conf-file"])
         .arg(folder.join("flume.properties"))
         .stdin(Stdio::null())
