@@ -4,7 +4,10 @@
 //! gets time to arrive, and then its offsets are committed: whoever gets the partitions next starts behind it. Commits run
 //! on a thread of their own, one at a time; what becomes due meanwhile goes together with the next one.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use bytestring::ByteString;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -34,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) metrics: KafkaMetrics,
     flight: Mutex<Flight>,
     landed: Condvar,
+    /// Whether partitions came or went since somebody asked.
+    changed: AtomicBool,
     /// How long a partition that shall go waits for the batch under way.
     revoke_wait: Duration,
 }
@@ -77,8 +82,8 @@ impl Flight {
 
 impl Group {
     pub(crate) fn new(component: ByteString, metrics: KafkaMetrics, revoke_wait: Duration) -> Self {
-        let (flight, landed) = (Mutex::default(), Condvar::new());
-        Self { voice: Voice::new(component), metrics, flight, landed, revoke_wait }
+        let (flight, landed, changed) = (Mutex::default(), Condvar::new(), AtomicBool::new(false));
+        Self { voice: Voice::new(component), metrics, flight, landed, changed, revoke_wait }
     }
 
     pub(crate) fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -121,6 +126,11 @@ impl Group {
         self.landed.notify_all();
     }
 
+    /// Whether no batch is under way.
+    pub(crate) fn is_landed(&self) -> bool {
+        self.flight.lock().out.is_empty()
+    }
+
     /// Whether no batch is under way, after waiting for that so long.
     pub(crate) fn wait_until_landed(&self, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;
@@ -133,14 +143,13 @@ impl Group {
         true
     }
 
-    /// Partitions that went since the last time.
-    pub(crate) fn take_gone(&self) -> Vec<(ByteString, i32)> {
-        std::mem::take(&mut self.flight.lock().gone)
-    }
-
-    /// Whether partitions came since the last time.
-    pub(crate) fn take_came(&self) -> bool {
-        std::mem::take(&mut self.flight.lock().came)
+    /// What went since the last time, and whether something came; None when nothing has changed, which costs nothing.
+    pub(crate) fn take_changes(&self) -> Option<(Vec<(ByteString, i32)>, bool)> {
+        if !self.changed.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let mut flight = self.flight.lock();
+        Some((std::mem::take(&mut flight.gone), std::mem::take(&mut flight.came)))
     }
 
     /// Tells Kafka how far batches have arrived whenever one has, until [`Group::end_commits`]. For a thread of its own: only
@@ -247,6 +256,7 @@ impl ConsumerContext for Group {
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.metrics.rebalances.inc();
+        self.changed.store(true, Ordering::Release);
         if let Rebalance::Assign(list) = rebalance
             && self.flight.lock().paused
             && let Err(error) = consumer.pause(list)
@@ -274,5 +284,8 @@ pub(crate) fn group_settings(config: &mut ClientConfig, group: &str, start: &str
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", start);
+        .set("auto.offset.reset", start)
+        // The client's own second is an age once what was fetched ahead is used up.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", "32768");
 }

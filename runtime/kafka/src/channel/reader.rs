@@ -168,8 +168,7 @@ impl Reading {
     fn poll(&mut self, group: &Group, wait: Duration) -> bool {
         let consumer = Arc::clone(&self.consumer);
         let polled = consumer.poll(wait);
-        let gone = group.take_gone();
-        if !gone.is_empty() {
+        if let Some((gone, _)) = group.take_changes() {
             self.filling.forget(&gone);
             self.shared.store.lock().forget(&gone);
         }

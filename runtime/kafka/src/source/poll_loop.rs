@@ -101,7 +101,7 @@ impl PollLoop {
     fn poll_until_stopped(&mut self, group: &Group) -> Result<(), SourceError> {
         while !self.stop.load(Ordering::Acquire) {
             if self.is_ready() {
-                if !group.wait_until_landed(Duration::ZERO) {
+                if !group.is_landed() {
                     self.hold_back(group);
                     continue;
                 }
@@ -144,7 +144,7 @@ impl PollLoop {
             return;
         }
         self.set_paused(group, true);
-        while !self.stop.load(Ordering::Acquire) && !group.wait_until_landed(Duration::ZERO) {
+        while !self.stop.load(Ordering::Acquire) && !group.is_landed() {
             // Nothing comes while all is paused, but the group wants to hear of its member.
             if let Err(error) = self.poll_once(group, POLL_MAX) {
                 self.note_failure(&error);
@@ -165,7 +165,7 @@ impl PollLoop {
 
     fn poll(&mut self, group: &Group) -> Result<(), SourceError> {
         let wait = match self.due {
-            _ if !group.wait_until_landed(Duration::ZERO) => POLL_WAITING,
+            _ if !group.is_landed() => POLL_WAITING,
             Some(due) => due.saturating_duration_since(Instant::now()).min(POLL_MAX),
             None => POLL_MAX,
         };
@@ -176,12 +176,11 @@ impl PollLoop {
         let consumer = Arc::clone(&self.consumer);
         let polled = consumer.poll(wait);
         // Before anything is added: a partition may have gone and come back.
-        let gone = group.take_gone();
-        if !gone.is_empty() {
+        if let Some((gone, came)) = group.take_changes() {
             self.filling.forget(&gone);
-        }
-        if group.take_came() {
-            self.recovered(group);
+            if came {
+                self.recovered(group);
+            }
         }
         match polled {
             Some(Ok(record)) => {
