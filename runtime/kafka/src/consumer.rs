@@ -1,10 +1,13 @@
 //! A member of a consumer group: what happens when partitions come and go, and the commits of offsets.
 //!
-//! Everything here runs on the thread that polls the consumer. Before partitions are given away, the batch that is on its way
-//! gets time to arrive, and then its offsets are committed: whoever gets the partitions next starts behind it. Only one
-//! commit is under way at a time; what becomes due meanwhile goes together with the next one.
+//! Rebalances run on the thread that polls the consumer. Before partitions are given away, the batch that is on its way
+//! gets time to arrive, and then its offsets are committed: whoever gets the partitions next starts behind it. Commits run
+//! on a thread of their own, one at a time; what becomes due meanwhile goes together with the next one.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use bytestring::ByteString;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -22,6 +25,9 @@ use crate::{
     voice::Voice,
 };
 
+/// Between a commit of offsets that failed and the next one.
+const COMMIT_PAUSE: Duration = Duration::from_millis(200);
+
 /// The consumer of a group.
 pub(crate) type GroupConsumer = BaseConsumer<Group>;
 
@@ -31,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) metrics: KafkaMetrics,
     flight: Mutex<Flight>,
     landed: Condvar,
+    /// Whether partitions came or went since somebody asked.
+    changed: AtomicBool,
     /// How long a partition that shall go waits for the batch under way.
     revoke_wait: Duration,
 }
@@ -44,6 +52,8 @@ pub(crate) struct Flight {
     arrived: Marks,
     /// Whether a commit of offsets is under way.
     committing: bool,
+    /// Whether the thread that commits shall end.
+    ending: bool,
     /// Partitions that are this consumer's: it speaks for no others.
     owned: Vec<(ByteString, i32)>,
     /// Partitions that went since somebody asked.
@@ -72,8 +82,8 @@ impl Flight {
 
 impl Group {
     pub(crate) fn new(component: ByteString, metrics: KafkaMetrics, revoke_wait: Duration) -> Self {
-        let (flight, landed) = (Mutex::default(), Condvar::new());
-        Self { voice: Voice::new(component), metrics, flight, landed, revoke_wait }
+        let (flight, landed, changed) = (Mutex::default(), Condvar::new(), AtomicBool::new(false));
+        Self { voice: Voice::new(component), metrics, flight, landed, changed, revoke_wait }
     }
 
     pub(crate) fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -97,8 +107,8 @@ impl Group {
 
     /// A batch under way is where it shall be, and with it everything before these marks.
     pub(crate) fn arrived_with(&self, batch: &Marks, reached: &Marks) {
-        self.lost(batch);
         self.flight.lock().arrived.merge(reached);
+        self.lost(batch);
     }
 
     /// A batch will never arrive, or comes again.
@@ -116,6 +126,11 @@ impl Group {
         self.landed.notify_all();
     }
 
+    /// Whether no batch is under way.
+    pub(crate) fn is_landed(&self) -> bool {
+        self.flight.lock().out.is_empty()
+    }
+
     /// Whether no batch is under way, after waiting for that so long.
     pub(crate) fn wait_until_landed(&self, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;
@@ -128,56 +143,67 @@ impl Group {
         true
     }
 
-    /// Partitions that went since the last time.
-    pub(crate) fn take_gone(&self) -> Vec<(ByteString, i32)> {
-        std::mem::take(&mut self.flight.lock().gone)
+    /// What went since the last time, and whether something came; None when nothing has changed, which costs nothing.
+    pub(crate) fn take_changes(&self) -> Option<(Vec<(ByteString, i32)>, bool)> {
+        if !self.changed.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let mut flight = self.flight.lock();
+        Some((std::mem::take(&mut flight.gone), std::mem::take(&mut flight.came)))
     }
 
-    /// Whether partitions came since the last time.
-    pub(crate) fn take_came(&self) -> bool {
-        std::mem::take(&mut self.flight.lock().came)
+    /// Tells Kafka how far batches have arrived whenever one has, until [`Group::end_commits`]. For a thread of its own: only
+    /// who waits for the answer hears of a failure.
+    pub(crate) fn commit_all(&self, consumer: &GroupConsumer) {
+        loop {
+            {
+                let mut flight = self.flight.lock();
+                while flight.arrived.is_empty() && !flight.ending {
+                    self.landed.wait(&mut flight);
+                }
+                if flight.ending {
+                    return;
+                }
+            }
+            if self.commit_now(consumer).is_err() {
+                let mut flight = self.flight.lock();
+                if !flight.ending {
+                    self.landed.wait_for(&mut flight, COMMIT_PAUSE);
+                }
+            }
+        }
     }
 
-    /// Tells Kafka how far batches have arrived, without waiting for the answer.
-    pub(crate) fn commit_soon(&self, consumer: &GroupConsumer) {
+    /// Ends the thread of [`Group::commit_all`] when dropped.
+    pub(crate) fn end_commits(&self) -> impl Drop + '_ {
+        EndCommits(self)
+    }
+
+    /// Tells Kafka how far batches have arrived and waits for the answer.
+    pub(crate) fn commit_now(&self, consumer: &GroupConsumer) -> KafkaResult<()> {
         let marks = {
             let mut flight = self.flight.lock();
-            if flight.committing {
-                return;
+            while flight.committing {
+                self.landed.wait(&mut flight);
             }
-            let Some(marks) = flight.take_arrived() else { return };
+            let Some(marks) = flight.take_arrived() else { return Ok(()) };
             flight.committing = true;
             marks
         };
-        if let Err(error) = consumer.commit(&marks.to_list(), CommitMode::Async) {
-            self.commit_failed(&error, &marks);
-            self.flight.lock().committing = false;
-        }
-    }
-
-    /// The same, and waits for the answer.
-    pub(crate) fn commit_now(&self, consumer: &GroupConsumer) -> KafkaResult<()> {
-        let Some(marks) = self.flight.lock().take_arrived() else { return Ok(()) };
-        match consumer.commit(&marks.to_list(), CommitMode::Sync) {
-            Ok(()) => {
-                self.metrics.offset_commits.inc();
-                Ok(())
-            }
-            Err(error) => {
-                self.commit_failed(&error, &marks);
-                Err(error)
-            }
-        }
-    }
-
-    /// Later commits include what this one could not say.
-    fn commit_failed(&self, error: &KafkaError, marks: &Marks) {
-        self.metrics.offset_commit_failures.inc();
-        tracing::warn!(error = told_error(error), "offsets not committed, trying again");
+        let committed = consumer.commit(&marks.to_list(), CommitMode::Sync);
         let mut flight = self.flight.lock();
-        let mut all = marks.clone();
-        all.merge(&flight.arrived);
-        flight.arrived = all;
+        flight.committing = false;
+        match &committed {
+            Ok(()) => _ = self.metrics.offset_commits.inc(),
+            Err(error) => {
+                self.metrics.offset_commit_failures.inc();
+                tracing::warn!(error = told_error(error), "offsets not committed, trying again");
+                // Marks never go back: whatever has arrived meanwhile stays.
+                flight.arrived.merge(&marks);
+            }
+        }
+        self.landed.notify_all();
+        committed
     }
 
     fn revoked(&self, consumer: &GroupConsumer, list: &TopicPartitionList) {
@@ -230,6 +256,7 @@ impl ConsumerContext for Group {
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.metrics.rebalances.inc();
+        self.changed.store(true, Ordering::Release);
         if let Rebalance::Assign(list) = rebalance
             && self.flight.lock().paused
             && let Err(error) = consumer.pause(list)
@@ -240,22 +267,14 @@ impl ConsumerContext for Group {
             self.metrics.partitions.set(list.count().try_into().unwrap_or(i64::MAX));
         }
     }
+}
 
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => self.metrics.offset_commits.inc(),
-            Err(error) => {
-                let mut marks = Marks::default();
-                for element in offsets.elements() {
-                    if let rdkafka::Offset::Offset(next) = element.offset() {
-                        marks.note(&element.topic().into(), element.partition(), next);
-                    }
-                }
-                self.commit_failed(&error, &marks);
-                return self.flight.lock().committing = false;
-            }
-        };
-        self.flight.lock().committing = false;
+struct EndCommits<'a>(&'a Group);
+
+impl Drop for EndCommits<'_> {
+    fn drop(&mut self) {
+        self.0.flight.lock().ending = true;
+        self.0.landed.notify_all();
     }
 }
 
@@ -265,5 +284,8 @@ pub(crate) fn group_settings(config: &mut ClientConfig, group: &str, start: &str
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", start);
+        .set("auto.offset.reset", start)
+        // The client's own second is an age once what was fetched ahead is used up.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", "32768");
 }

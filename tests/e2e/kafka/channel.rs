@@ -82,6 +82,7 @@ async fn events_come_out_whole_in_order_and_come_again_until_they_are_taken_for_
     let mut rest = second.begin_take().await.unwrap();
     assert_eq!(numbers(&take(&mut *rest, 80).await), (20..100).collect::<Vec<_>>());
     rest.commit().await.unwrap();
+    millrace_testkit::eventually("offsets follow", || broker.committed(&group, &name) == [Some(100)]).await;
     second.close().await.unwrap();
     assert_eq!(broker.committed(&group, &name), [Some(100)]);
 }

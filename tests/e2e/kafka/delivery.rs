@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use millrace_tests::{Agent, KafkaBroker, Record, eventually, temporary_folder};
@@ -68,6 +69,23 @@ fn number(record: &Record) -> usize {
     record.text().strip_prefix("event ").and_then(|number| number.parse().ok()).unwrap()
 }
 
+/// Waits, and says on failure what the agents said.
+fn wait(what: &str, broker: &KafkaBroker, agents: &[&Agent], mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        if begun.elapsed() > Duration::from_secs(120) {
+            let logs: Vec<String> = agents.iter().map(|agent| agent.log()).collect();
+            let committed = broker.committed("mover", "from");
+            panic!(
+                "{what}: not in time; committed {committed:?}\n{}\n{}",
+                logs.join("\n----\n"),
+                broker.log_tail()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Every number is there, in its partition, and what one run brought for the first time came in order.
 fn check(records: &[Record], events: usize) {
     let mut seen = BTreeSet::new();
@@ -107,7 +125,7 @@ fn every_event_arrives_through_kills_of_agents_and_of_the_broker() {
         // Half of a share is there before, and half is written while the agent works on it.
         write(&broker, written, written + share / 2);
         let target = i64::try_from(written + share / 4).unwrap();
-        eventually(&format!("{target} events have arrived"), || broker.count("to") >= target);
+        wait("events arrive", &broker, &[&first], || broker.count("to") >= target);
         write(&broker, written + share / 2, until);
         written = until;
         if restarts < broker_restarts && step % 3 == 1 {
@@ -134,7 +152,7 @@ fn every_event_arrives_through_kills_of_agents_and_of_the_broker() {
     // What is left in the channel of the second agent comes out when it runs again.
     let second = start(folder, &broker, "b", steps);
     let all_read = || broker.committed("mover", "from").iter().flatten().sum::<i64>() == broker.count("from");
-    eventually("everything is read", all_read);
+    wait("everything is read", &broker, &[&first, &second], all_read);
     for agent in [&first, &second] {
         eventually("the channel is empty", || agent.status()["channels"][0]["events"] == 0);
     }

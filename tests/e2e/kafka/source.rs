@@ -127,6 +127,24 @@ async fn nothing_is_committed_in_kafka_that_the_channel_has_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn offsets_follow_the_channel_while_the_source_runs() {
+    let (broker, folder) = (KafkaBroker::shared(), temporary_folder());
+    let (topic, group) = (topic(broker, "follows", 1), fresh("group"));
+    let rig = source(folder.path(), broker, &format!("topics {topic:?}; group {group:?}"));
+    for round in 1..=3 {
+        broker.produce(&topic, (0..10).map(|number| Record::new(0, format!("{number}"))));
+        eventually("the offset is committed", || broker.committed(&group, &topic) == [Some(10 * round)])
+            .await;
+    }
+    // As after a crash: nothing is said at the end.
+    let channel = rig.kill().await;
+    let rig = source_into(folder.path(), broker, &format!("topics {topic:?}; group {group:?}"), channel);
+    broker.produce(&topic, [Record::new(0, "last")]);
+    assert_eq!(rig.channel.wait_for_events(31).await.len(), 31);
+    assert_eq!(rig.stop().await.0.bodies()[30], "last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_waits_for_room_is_paused_keeps_its_place_and_goes_on_in_order() {
     let (broker, folder) = (KafkaBroker::shared(), temporary_folder());
     let (topic, group) = (topic(broker, "full", 1), fresh("group"));

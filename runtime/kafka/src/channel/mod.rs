@@ -171,7 +171,9 @@ impl Channel for KafkaChannel {
         // Both wait for threads, and for the broker to hear of it.
         let closed = tokio::task::spawn_blocking(move || {
             drop(sender);
-            reader.map(Reader::close);
+            if let Some(reader) = reader {
+                reader.close();
+            }
         });
         closed.await.map_err(|error| self.shared.failed(error))
     }

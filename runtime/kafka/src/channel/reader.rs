@@ -91,26 +91,33 @@ struct Reading {
 
 impl Reading {
     fn run(mut self) {
-        let group = Arc::clone(self.consumer.context());
-        while !self.stop.load(Ordering::Acquire) {
-            group.commit_soon(&self.consumer);
-            self.wait_for_room(&group);
-            // What is there already goes together; the first is waited for.
-            let wait = if self.filling.is_empty() { POLL_MAX } else { Duration::ZERO };
-            let polled = self.poll(&group, wait);
-            if !polled || self.filling.len() >= CHUNK {
-                self.hand_over();
-            }
-            if self.shared.store.lock().broken.is_some() {
-                break;
-            }
-        }
+        let (group, consumer) = (Arc::clone(self.consumer.context()), Arc::clone(&self.consumer));
+        std::thread::scope(|scope| {
+            let _end = group.end_commits();
+            scope.spawn(|| group.commit_all(&consumer));
+            self.read_until_stopped(&group);
+        });
         if let Err(error) = group.commit_now(&self.consumer) {
             let error = told_error(&error);
             tracing::warn!(channel = %self.shared.name, error, "offsets not committed at the end: events will come again");
         }
         let gone = group.flight().owned();
         self.shared.store.lock().forget(&gone);
+    }
+
+    fn read_until_stopped(&mut self, group: &Group) {
+        while !self.stop.load(Ordering::Acquire) {
+            self.wait_for_room(group);
+            // What is there already goes together; the first is waited for.
+            let wait = if self.filling.is_empty() { POLL_MAX } else { Duration::ZERO };
+            let polled = self.poll(group, wait);
+            if !polled || self.filling.len() >= CHUNK {
+                self.hand_over();
+            }
+            if self.shared.store.lock().broken.is_some() {
+                return;
+            }
+        }
     }
 
     fn hand_over(&mut self) {
@@ -130,7 +137,6 @@ impl Reading {
     fn wait_for_room(&mut self, group: &Group) {
         let mut waited = 0;
         while self.is_full() && !self.stop.load(Ordering::Acquire) {
-            group.commit_soon(&self.consumer);
             if waited < GRACE {
                 waited += 1;
                 let mut store = self.shared.store.lock();
@@ -162,8 +168,7 @@ impl Reading {
     fn poll(&mut self, group: &Group, wait: Duration) -> bool {
         let consumer = Arc::clone(&self.consumer);
         let polled = consumer.poll(wait);
-        let gone = group.take_gone();
-        if !gone.is_empty() {
+        if let Some((gone, _)) = group.take_changes() {
             self.filling.forget(&gone);
             self.shared.store.lock().forget(&gone);
         }

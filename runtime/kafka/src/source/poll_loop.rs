@@ -84,24 +84,30 @@ impl PollLoop {
         self.consumer
             .subscribe(&topics)
             .map_err(|error| SourceError::failed("cannot subscribe", told_error(&error)))?;
-        let group = self.group();
-        while !self.stop.load(Ordering::Acquire) {
-            group.commit_soon(&self.consumer);
-            if self.is_ready() {
-                if !group.wait_until_landed(Duration::ZERO) {
-                    self.hold_back(&group);
-                    continue;
-                }
-                self.depart(&group);
-            }
-            self.poll(&group)?;
-        }
+        let (group, consumer) = (self.group(), Arc::clone(&self.consumer));
+        let polled = std::thread::scope(|scope| {
+            let _end = group.end_commits();
+            scope.spawn(|| group.commit_all(&consumer));
+            self.poll_until_stopped(&group)
+        });
         // Whoever is revoked while the consumer closes has nothing under way any more.
         if let Err(error) = group.commit_now(&self.consumer) {
-            tracing::warn!(
-                error = told_error(&error),
-                "offsets not committed at the end: events will be read twice"
-            );
+            let error = told_error(&error);
+            tracing::warn!(error, "offsets not committed at the end: events will be read twice");
+        }
+        polled
+    }
+
+    fn poll_until_stopped(&mut self, group: &Group) -> Result<(), SourceError> {
+        while !self.stop.load(Ordering::Acquire) {
+            if self.is_ready() {
+                if !group.is_landed() {
+                    self.hold_back(group);
+                    continue;
+                }
+                self.depart(group);
+            }
+            self.poll(group)?;
         }
         Ok(())
     }
@@ -138,7 +144,7 @@ impl PollLoop {
             return;
         }
         self.set_paused(group, true);
-        while !self.stop.load(Ordering::Acquire) && !group.wait_until_landed(Duration::ZERO) {
+        while !self.stop.load(Ordering::Acquire) && !group.is_landed() {
             // Nothing comes while all is paused, but the group wants to hear of its member.
             if let Err(error) = self.poll_once(group, POLL_MAX) {
                 self.note_failure(&error);
@@ -159,7 +165,7 @@ impl PollLoop {
 
     fn poll(&mut self, group: &Group) -> Result<(), SourceError> {
         let wait = match self.due {
-            _ if !group.wait_until_landed(Duration::ZERO) => POLL_WAITING,
+            _ if !group.is_landed() => POLL_WAITING,
             Some(due) => due.saturating_duration_since(Instant::now()).min(POLL_MAX),
             None => POLL_MAX,
         };
@@ -167,24 +173,25 @@ impl PollLoop {
     }
 
     fn poll_once(&mut self, group: &Group, wait: Duration) -> Result<(), SourceError> {
-        match self.consumer.poll(wait) {
+        let consumer = Arc::clone(&self.consumer);
+        let polled = consumer.poll(wait);
+        // Before anything is added: a partition may have gone and come back.
+        if let Some((gone, came)) = group.take_changes() {
+            self.filling.forget(&gone);
+            if came {
+                self.recovered(group);
+            }
+        }
+        match polled {
             Some(Ok(record)) => {
                 if self.filling.is_empty() {
                     self.due = Some(Instant::now() + self.settings.batch_wait);
                 }
                 self.filling.add(&record);
                 self.recovered(group);
-                return Ok(());
             }
             Some(Err(error)) => self.failed(group, &error)?,
             None => {}
-        }
-        let gone = group.take_gone();
-        if !gone.is_empty() {
-            self.filling.forget(&gone);
-        }
-        if group.take_came() {
-            self.recovered(group);
         }
         Ok(())
     }
