@@ -1,6 +1,6 @@
 //! What tests need from the system, installed where that is possible, named where it is not.
 //!
-//! Real peers are part of the tests: Java with Maven for a broker of Kafka, a Flume agent and its client, Node.js for another
+//! Real peers are part of the tests: Java with Maven for brokers of Kafka, HDFS, Flume agents and their client, Node.js for another
 //! Avro implementation. A test never passes because its peer is missing.
 
 use std::{

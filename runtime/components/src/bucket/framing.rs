@@ -222,3 +222,79 @@ fn long(reader: &mut impl BufRead) -> io::Result<i64> {
     }
     Err(io::ErrorKind::InvalidData.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read, Seek, SeekFrom};
+
+    use millrace_core::Event;
+
+    use super::FileFraming;
+    use crate::{
+        bucket::{Compression, packer::Packer},
+        serializers::{HadoopCodec, Room, Rows, SequencePacking, SequenceValue, SerializerSpec},
+    };
+
+    /// A file of three appends, and where each ends.
+    fn file(spec: SerializerSpec, compression: Compression) -> (Vec<u8>, Vec<u64>) {
+        let (mut serializer, mut packer) = (spec.open(), Packer::new(compression).unwrap());
+        let (mut file, mut ends) = (Vec::new(), Vec::new());
+        for part in 0..3 {
+            let bodies = (0..50).map(|number| Event::new(format!("event {part} {number} ").repeat(number)));
+            let events: Vec<Event> = bodies.collect();
+            let mut plain = Vec::new();
+            if part == 0 {
+                serializer.begin(&mut plain);
+            }
+            let runs = [0..events.len()];
+            let rows = Rows::new(&events, &runs);
+            assert_eq!(serializer.append(rows, Room::UNLIMITED, &mut plain).unwrap(), 50);
+            file.extend_from_slice(packer.pack(&plain).unwrap());
+            ends.push(file.len() as u64);
+        }
+        (file, ends)
+    }
+
+    #[test]
+    fn wherever_a_file_is_torn_what_is_whole_is_found() {
+        let sequence = |packing| SerializerSpec::Sequence { value: SequenceValue::Bytes, packing };
+        let text = SerializerSpec::Text { append_newline: true };
+        let cases = [
+            (sequence(SequencePacking::None), Compression::None),
+            (sequence(SequencePacking::Record(HadoopCodec::Gzip)), Compression::None),
+            (sequence(SequencePacking::Block(HadoopCodec::Snappy)), Compression::None),
+            (text, Compression::Bzip2),
+            (text, Compression::Snappy),
+            (text, Compression::Lz4),
+        ];
+        for (spec, compression) in cases {
+            let (bytes, ends) = file(spec, compression);
+            let framing = FileFraming::new(spec.framing(), compression);
+            assert_eq!(FileFraming::of(framing.name()), Some(framing));
+            for border in [0, ends[0], ends[1]] {
+                for torn in (0..bytes.len()).step_by(61).chain([bytes.len()]) {
+                    let (torn, length) = (&bytes[..torn], torn as u64);
+                    if length < border {
+                        continue;
+                    }
+                    let open = |offset| -> std::io::Result<Box<dyn Read>> {
+                        let mut reader = Cursor::new(torn.to_vec());
+                        reader.seek(SeekFrom::Start(offset))?;
+                        Ok(Box::new(reader))
+                    };
+                    let whole = framing.whole_bytes(open, border, length).unwrap();
+                    let least =
+                        ends.iter().copied().filter(|end| *end <= length).max().unwrap_or(0).max(border);
+                    assert!(
+                        whole >= least && whole <= length,
+                        "{spec:?} {compression:?} {border} {length}: {whole}"
+                    );
+                    // Only entries are borders besides the ends of appends.
+                    if !matches!(framing, FileFraming::Sequence) && compression == Compression::Bzip2 {
+                        assert_eq!(whole, least);
+                    }
+                }
+            }
+        }
+    }
+}

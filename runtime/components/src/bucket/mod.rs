@@ -6,6 +6,8 @@
 //! It is plain code that blocks and is called once per batch, on a thread that may block.
 #![expect(clippy::disallowed_methods, reason = "writing files is what this is for")]
 
+#[cfg(test)]
+pub mod append_only;
 mod disk;
 mod error;
 mod framing;

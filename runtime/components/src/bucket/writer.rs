@@ -291,8 +291,11 @@ impl<S: Store> BucketWriter<S> {
         let Some(mut file) = self.current.remove(place) else { return Ok(()) };
         // Many may come together in one batch, so they are let go of.
         if !file.is_touched() {
-            if let Err(error) = file.release(&self.store) {
-                tracing::warn!(%error, "a file is completed with what was confirmed");
+            // A file that cannot be opened again is synced while it is open.
+            let synced = if self.is_durable() && !S::CUTS { file.sync(&self.store) } else { Ok(()) };
+            if let Err(error) = synced.and_then(|()| file.release(&self.store)) {
+                tracing::warn!(%error, "a file is completed with what is left of it");
+                file.is_given_up |= !S::CUTS;
             }
             self.finishing.push(file);
             return Ok(());

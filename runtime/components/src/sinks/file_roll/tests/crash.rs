@@ -1,6 +1,6 @@
 use std::{fs, io::Write, path::PathBuf};
 
-use millrace_core::{Batch, Sink};
+use millrace_core::Batch;
 
 use super::rig::{Rig, expected, plain, with};
 use crate::bucket::Disk;

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use crate::{
-    bucket::Disk,
-    sinks::file_roll::{FACTORY, FileRollSink, settings::settings},
+    bucket::{BucketSink, Disk, append_only::AppendOnly},
+    sinks::file_roll::{FACTORY, settings::settings},
 };
 
 /// Which operations on the disk are to fail, and how many of the next ones succeed before.
@@ -50,7 +50,8 @@ pub struct Rig {
     pub clock: Arc<TestClock>,
     pub disk: Disk,
     pub options: String,
-    sink: Option<Box<FileRollSink>>,
+    sink: Option<Box<dyn Sink>>,
+    is_append_only: bool,
 }
 
 impl Rig {
@@ -61,6 +62,15 @@ impl Rig {
 
     /// A sink whose directory has this below the temporary folder.
     pub fn in_place(place: &str, options: &str) -> Self {
+        Self::over(false, place, options)
+    }
+
+    /// The same over a store that cannot cut files.
+    pub fn append_only(place: &str, options: &str) -> Self {
+        Self::over(true, place, options)
+    }
+
+    fn over(is_append_only: bool, place: &str, options: &str) -> Self {
         // In memory where possible: these tests ask what is in the files, not whether a disk keeps its word.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let options = format!(
@@ -68,7 +78,7 @@ impl Rig {
             folder.path().display()
         );
         let clock = Arc::new(TestClock::at(START));
-        let mut rig = Self { folder, clock, disk: Disk::default(), options, sink: None };
+        let mut rig = Self { folder, clock, disk: Disk::default(), options, sink: None, is_append_only };
         rig.start();
         rig
     }
@@ -79,10 +89,14 @@ impl Rig {
     }
 
     /// Another sink over the same folders.
-    pub fn build(&self) -> Box<FileRollSink> {
+    pub fn build(&self) -> Box<dyn Sink> {
         let cx = build_context(&self.folder.path().join("data"), Arc::clone(&self.clock) as _);
         let settings = settings(&section(FACTORY.options, &self.options), cx.data_dir).unwrap();
-        Box::new(FileRollSink::new(settings, cx.clock, self.disk.clone(), self.disk.clone()))
+        if self.is_append_only {
+            let store = AppendOnly::new(self.disk.clone());
+            return Box::new(BucketSink::new(settings, cx.clock, store, self.disk.clone()));
+        }
+        Box::new(BucketSink::new(settings, cx.clock, self.disk.clone(), self.disk.clone()))
     }
 
     /// The sink ends without having been closed.
