@@ -17,12 +17,13 @@ fn source() {
             ..Recipe::default()
         };
         let setup = Setup { options: "poll events=3 bytes=1000", ..case.setup(&recipe) };
-        let Some((source, cx)) = case.rig.try_source(&setup) else { return };
+        let Some((source, cx)) = case.taken(case.rig.try_source(&setup)) else { return };
         let clock = Arc::new(TestClock::at(1_700_000_000_000));
         let running = SourceRig::with_source(source, RecordingChannel::default(), clock, cx);
         // Most end at once; one that polls for ever is left alone for a moment.
         tokio::time::sleep(Duration::from_millis(30)).await;
         let channel = running.kill().await;
+        case.came_to(!channel.batches().is_empty());
         for batch in channel.batches() {
             let bytes: usize = batch.iter().map(|event| event.body.len()).sum();
             assert!(batch.len() <= 3 && bytes <= 1000, "{} events, {bytes} bytes", batch.len());
