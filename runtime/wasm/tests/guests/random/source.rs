@@ -1,4 +1,5 @@
-//! `source`: any events, positions and paces. What reaches the channel keeps to the limits of a poll.
+//! `source`: any events, positions and paces. What reaches the channel keeps to the number of events that a poll asks
+//! for, and to what one instance can hold: the bytes that a poll asks for are a request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,11 @@ fn source() {
         case.came_to(!channel.batches().is_empty());
         for batch in channel.batches() {
             let bytes: usize = batch.iter().map(|event| event.body.len()).sum();
-            assert!(batch.len() <= 3 && bytes <= 1000, "{} events, {bytes} bytes", batch.len());
+            assert!(
+                batch.len() <= 3 && bytes as u64 <= super::MEMORY_BYTES_MAX,
+                "{} events, {bytes} bytes",
+                batch.len()
+            );
         }
     });
 }
