@@ -35,7 +35,10 @@ fn folder(root: &Path, path: &Path, list: &mut String) -> io::Result<()> {
         // The engine of scripts is a plugin of its own, and the tools of a language are in the binary already.
         let is_ours = ["engine", "toolchain"].contains(&name.as_str()) && relative.matches('/').count() == 2;
         let is_hidden = name.starts_with('.') && name != ".gitignore";
+        // SDKs are built for the version before.
+        let is_next_interface = relative == "wit/next";
         if SKIPPED.contains(&name.as_str())
+            || is_next_interface
             || is_hidden
             || is_ours
             || is_test_of_sdk

@@ -24,4 +24,5 @@ mod shutdown;
 mod state;
 mod swap;
 mod two_phase;
+mod versions;
 mod watch;

@@ -7,22 +7,59 @@
 use bytes::Bytes;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-/// The interfaces, by their full names.
+/// The interfaces by their names, without versions, and the versions of the package that are served.
 pub(crate) mod interface {
     pub(crate) const PACKAGE: &str = "millrace:plugin/";
-    pub(crate) const TYPES: &str = "millrace:plugin/types@0.1.0";
-    pub(crate) const LOG: &str = "millrace:plugin/log@0.1.0";
-    pub(crate) const METRICS: &str = "millrace:plugin/metrics@0.1.0";
-    pub(crate) const LIFECYCLE: &str = "millrace:plugin/lifecycle@0.1.0";
-    pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor@0.1.0";
-    pub(crate) const SOURCE: &str = "millrace:plugin/source@0.1.0";
-    pub(crate) const SINK: &str = "millrace:plugin/sink@0.1.0";
-    pub(crate) const TWO_PHASE: &str = "millrace:plugin/two-phase@0.1.0";
-    pub(crate) const CODEC: &str = "millrace:plugin/codec@0.1.0";
-    pub(crate) const HANDOVER: &str = "millrace:plugin/handover@0.1.0";
-    pub(crate) const CLOCK: &str = "millrace:plugin/clock@0.1.0";
-    pub(crate) const STATE: &str = "millrace:plugin/state@0.1.0";
-    pub(crate) const HTTP: &str = "millrace:plugin/http@0.1.0";
+    pub(crate) const TYPES: &str = "millrace:plugin/types";
+    pub(crate) const LOG: &str = "millrace:plugin/log";
+    pub(crate) const METRICS: &str = "millrace:plugin/metrics";
+    pub(crate) const LIFECYCLE: &str = "millrace:plugin/lifecycle";
+    pub(crate) const INTERCEPTOR: &str = "millrace:plugin/interceptor";
+    pub(crate) const SOURCE: &str = "millrace:plugin/source";
+    pub(crate) const SINK: &str = "millrace:plugin/sink";
+    pub(crate) const TWO_PHASE: &str = "millrace:plugin/two-phase";
+    pub(crate) const CODEC: &str = "millrace:plugin/codec";
+    pub(crate) const HANDOVER: &str = "millrace:plugin/handover";
+    pub(crate) const CLOCK: &str = "millrace:plugin/clock";
+    pub(crate) const STATE: &str = "millrace:plugin/state";
+    pub(crate) const HTTP: &str = "millrace:plugin/http";
+
+    /// The versions of the package that are served to components side by side, by their numbers.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Version {
+        /// What the SDKs build for.
+        V0_1,
+        /// The next one.
+        V0_2,
+    }
+
+    impl Version {
+        pub(crate) const ALL: [Self; 2] = [Self::V0_1, Self::V0_2];
+
+        /// The number that fits all components of this version.
+        pub(crate) fn number(self) -> &'static str {
+            match self {
+                Self::V0_1 => "0.1.0",
+                Self::V0_2 => "0.2.0",
+            }
+        }
+
+        /// An interface in this version.
+        pub(crate) fn of(self, interface: &str) -> String {
+            format!("{interface}@{}", self.number())
+        }
+
+        /// Which version of an interface a name means, if it is one that is served.
+        pub(crate) fn find(name: &str, interface: &str) -> Option<Self> {
+            Self::ALL.into_iter().find(|version| crate::imports::is_compatible(name, &version.of(interface)))
+        }
+    }
+
+    /// The versions as people say them.
+    pub(crate) fn served() -> String {
+        let short = |version: Version| version.number().trim_end_matches(".0");
+        Version::ALL.map(short).join(" and ")
+    }
 }
 
 /// Stands for the batch of the call under way; it lives in the store, so the handle carries nothing.
@@ -180,6 +217,26 @@ pub(crate) struct Identity {
     pub(crate) generation: u64,
 }
 
+/// The same since 0.2, where an instance also learns which agent runs it.
+#[derive(Debug, Clone, PartialEq, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct IdentityV2 {
+    pub(crate) agent: String,
+    #[component(name = "agent-version")]
+    pub(crate) agent_version: &'static str,
+    pub(crate) component: String,
+    pub(crate) lane: u32,
+    pub(crate) lanes: u32,
+    pub(crate) generation: u64,
+}
+
+impl From<Identity> for IdentityV2 {
+    fn from(identity: Identity) -> Self {
+        let Identity { agent, component, lane, lanes, generation } = identity;
+        Self { agent, agent_version: env!("CARGO_PKG_VERSION"), component, lane, lanes, generation }
+    }
+}
+
 /// A mistake in the configuration, as the guest sees it.
 #[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
 #[component(record)]
@@ -275,6 +332,7 @@ pub(crate) struct Cut {
 type Lent = wasmtime::component::Resource<LentBatch>;
 
 pub(crate) type ConfigureParams = (String, Identity);
+pub(crate) type ConfigureParamsV2 = (String, IdentityV2);
 pub(crate) type ConfigureResults = (Result<(), Vec<Issue>>,);
 pub(crate) type StopParams = (u32,);
 pub(crate) type InterceptParams = (Lent,);

@@ -3,7 +3,10 @@
 use millrace_config::{Diagnostic, Diagnostics, PluginSpec, Section, Span, pointer_span};
 
 use crate::{
-    bindings::{Issue, interface},
+    bindings::{
+        Issue,
+        interface::{self, Version},
+    },
     error::HostError,
     host::escaped,
     instance::StartError,
@@ -51,8 +54,8 @@ pub(crate) fn diagnostic(error: &HostError, plugin: &PluginSpec, role: Role) -> 
                 "{} {} exports {} and {}",
                 role.article(),
                 role.name(),
-                interface::LIFECYCLE,
-                role.interface()
+                Version::V0_1.of(interface::LIFECYCLE),
+                Version::V0_1.of(role.interface())
             )),
         HostError::Import { grant, .. } => {
             let diagnostic = at("plugin::import", path);

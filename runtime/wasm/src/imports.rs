@@ -7,7 +7,7 @@
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::{
-    bindings::interface,
+    bindings::interface::{self, Version},
     error::HostError,
     grants::Grants,
     manifest::{MANIFEST_BYTES_MAX, MANIFEST_SECTION, Manifest},
@@ -70,9 +70,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The export that is this interface, in the same or a later compatible version.
-    pub(crate) fn export(&self, wanted: &str) -> Option<&str> {
-        self.exports.iter().map(String::as_str).find(|name| is_compatible(name, wanted))
+    /// The export that is this interface, in a version that is served.
+    pub(crate) fn export(&self, interface: &str) -> Option<&str> {
+        self.exports.iter().map(String::as_str).find(|name| Version::find(name, interface).is_some())
     }
 }
 
@@ -132,12 +132,12 @@ pub(crate) fn manifest(names: &Names) -> Result<Option<Manifest>, HostError> {
 
 /// Whether a component imports something of the package that waits for the world outside.
 pub(crate) fn may_wait(names: &Names) -> bool {
-    names.imports.iter().any(|name| is_compatible(name, interface::HTTP))
+    names.imports.iter().any(|name| Version::find(name, interface::HTTP).is_some())
 }
 
 /// Whether a component asks for a state of its own.
 pub(crate) fn keeps_state(names: &Names) -> bool {
-    names.imports.iter().any(|name| is_compatible(name, interface::STATE))
+    names.imports.iter().any(|name| Version::find(name, interface::STATE).is_some())
 }
 
 /// What an import needs to be granted.
@@ -189,7 +189,7 @@ fn need(name: &str) -> Option<Need> {
     match base.split('/').next() {
         Some("wasi:sockets") => Some(Need::Socket),
         Some("wasi:http") => Some(Need::Http),
-        _ if is_compatible(name, interface::HTTP) => Some(Need::Http),
+        _ if Version::find(name, interface::HTTP).is_some() => Some(Need::Http),
         _ => None,
     }
 }
@@ -228,13 +228,16 @@ pub(crate) fn refusal(name: &str) -> Option<HostError> {
     let refuse = |reason: &str| {
         Some(HostError::Import { name: name.to_owned(), reason: reason.to_owned(), grant: None })
     };
-    if OFFERED.iter().any(|offered| is_compatible(name, offered)) {
+    if OFFERED.iter().any(|offered| Version::find(name, offered).is_some()) {
         return None;
     }
     if let Some(own) = base.strip_prefix(interface::PACKAGE) {
-        let is_known = OFFERED.iter().any(|offered| offered.split('@').next() == Some(base));
+        let is_known = OFFERED.contains(&base);
         return match own {
-            _ if is_known => refuse("the plugin was built for another version of the package than 0.1"),
+            _ if is_known => refuse(&format!(
+                "the plugin was built for another version of the package; this agent serves {}",
+                interface::served()
+            )),
             "lifecycle" | "interceptor" | "source" | "sink" | "two-phase" | "codec" | "handover" => {
                 refuse("this interface is exported by plugins, not imported")
             }
@@ -300,8 +303,14 @@ mod tests {
         assert!(refusal("wasi:cli/stderr@0.3.0").is_some());
         assert!(refusal("wasi:clocks/timezone@0.2.0").is_some());
         assert!(refusal("millrace:plugin/types@0.1.4").is_none());
-        assert!(refusal("millrace:plugin/types@0.2.0").is_some());
-        assert!(refusal("millrace:plugin/http@0.2.0").is_some());
+        assert!(refusal("millrace:plugin/types@0.2.1").is_none());
+        for import in ["millrace:plugin/types@0.3.0", "millrace:plugin/http@1.0.0", "millrace:plugin/log"] {
+            let reason = refusal(import).unwrap().to_string();
+            assert!(
+                reason.ends_with("another version of the package; this agent serves 0.1 and 0.2"),
+                "{reason}"
+            );
+        }
         assert!(refusal("wasi:sockets/tcp@0.3.0").is_some());
         assert!(refusal("wasi:http/incoming-handler@0.2.0").is_some());
     }

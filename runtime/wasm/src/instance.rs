@@ -20,8 +20,9 @@ use wasmtime::{
 
 use crate::{
     bindings::{
-        ConfigureParams, ConfigureResults, Edit, Failure, Identity, InterceptParams, InterceptResults, Issue,
-        RestoreParams, RestoreResults, SaveResults, Snapshot, StopParams,
+        ConfigureParams, ConfigureParamsV2, ConfigureResults, Edit, Failure, Identity, InterceptParams,
+        InterceptResults, Issue, RestoreParams, RestoreResults, SaveResults, Snapshot, StopParams,
+        interface::Version,
     },
     capabilities::Capabilities,
     component::LoadedPlugin,
@@ -33,6 +34,7 @@ use crate::{
     host::{GuestLog, GuestMetrics, LogSource, RealWasi, escaped},
     metrics::PluginMetrics,
     off_worker::{self, Turn},
+    role::ConfigureExport,
     state::{GuestState, Limits},
 };
 
@@ -356,6 +358,8 @@ pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
     pollster::block_on(future)
 }
 
+type Configure<Params> = TypedFunc<Params, ConfigureResults>;
+
 type Configured = (
     Result<(), Vec<Issue>>,
     wasmtime::component::Instance,
@@ -377,13 +381,22 @@ async fn configure(
     };
     let instance =
         if *waits { pre.instantiate_async(&mut *store).await? } else { pre.instantiate(&mut *store)? };
-    let configure =
-        instance.get_typed_func::<ConfigureParams, ConfigureResults>(&mut *store, exports.configure)?;
     let intercept =
         exports.intercept.map(|intercept| instance.get_typed_func(&mut *store, intercept)).transpose()?;
-    let params = (template.config.clone(), identity);
-    let (answer,) =
-        if *waits { configure.call_async(store, params).await? } else { configure.call(store, params)? };
+    let ConfigureExport { index, version } = exports.configure;
+    let config = template.config.clone();
+    let (answer,) = match version {
+        Version::V0_1 => {
+            let function: Configure<ConfigureParams> = instance.get_typed_func(&mut *store, index)?;
+            let params = (config, identity);
+            if *waits { function.call_async(store, params).await? } else { function.call(store, params)? }
+        }
+        Version::V0_2 => {
+            let function: Configure<ConfigureParamsV2> = instance.get_typed_func(&mut *store, index)?;
+            let params = (config, identity.into());
+            if *waits { function.call_async(store, params).await? } else { function.call(store, params)? }
+        }
+    };
     Ok((answer, instance, intercept))
 }
 

@@ -7,10 +7,11 @@ use wasmtime::component::{
 
 use crate::{
     bindings::{
-        CommittedParams, ConfigureParams, ConfigureResults, DecodeParams, DecodeResults, DeliverParams,
-        DeliverResults, DoneResults, EncodeParams, EncodeResults, FrameParams, FrameResults, InterceptParams,
-        InterceptResults, OpenParams, PollParams, PollResults, PrepareParams, PrepareResults, RecoverParams,
-        RestoreParams, RestoreResults, SaveResults, StopParams, TokenParams, interface,
+        CommittedParams, ConfigureParams, ConfigureParamsV2, ConfigureResults, DecodeParams, DecodeResults,
+        DeliverParams, DeliverResults, DoneResults, EncodeParams, EncodeResults, FrameParams, FrameResults,
+        InterceptParams, InterceptResults, OpenParams, PollParams, PollResults, PrepareParams,
+        PrepareResults, RecoverParams, RestoreParams, RestoreResults, SaveResults, StopParams, TokenParams,
+        interface::{self, Version},
     },
     engine::PluginEngine,
     error::HostError,
@@ -65,7 +66,7 @@ impl Role {
 /// Where the functions of a component are.
 #[derive(Clone)]
 pub(crate) struct Exports {
-    pub(crate) configure: ComponentExportIndex,
+    pub(crate) configure: ConfigureExport,
     pub(crate) stop: ComponentExportIndex,
     pub(crate) intercept: Option<ComponentExportIndex>,
     pub(crate) handover: Option<HandoverExports>,
@@ -85,6 +86,13 @@ impl Exports {
             Role::Codec => self.codec.is_some(),
         }
     }
+}
+
+/// `configure` in the shape of the version that the component was built for.
+#[derive(Clone, Copy)]
+pub(crate) struct ConfigureExport {
+    pub(crate) index: ComponentExportIndex,
+    pub(crate) version: Version,
 }
 
 #[derive(Clone, Copy)]
@@ -121,15 +129,19 @@ pub(crate) fn check_names(names: &Names, role: Role) -> Result<(), HostError> {
         if names.export(wanted).is_some() {
             continue;
         }
-        let base = wanted.split('@').next().unwrap_or(wanted);
-        let similar = names.exports.iter().find(|name| name.split('@').next() == Some(base));
+        let is_unserved = |name: &&String| {
+            name.split_once('@').is_some_and(|(base, _)| {
+                base.starts_with(interface::PACKAGE) && Version::find(name, base).is_none()
+            })
+        };
+        let similar = names.exports.iter().find(is_unserved);
         let found = match similar {
-            Some(other) => format!("{other}, a version this agent does not serve"),
+            Some(other) => format!("{other}; this agent serves {}", interface::served()),
             None if names.exports.is_empty() => "no exports at all".to_owned(),
             None => format!("only {}", names.exports.join(", ")),
         };
-        let name = base.to_owned();
-        return Err(HostError::Export { name, expected: wanted.to_owned(), found });
+        let expected = Version::V0_1.of(wanted);
+        return Err(HostError::Export { name: wanted.to_owned(), expected, found });
     }
     Ok(())
 }
@@ -147,11 +159,7 @@ pub(crate) fn check_exports(
     let finder = Finder { engine, component, names, types };
     let has = |interface| names.export(interface).is_some();
     Ok(Exports {
-        configure: finder.find::<ConfigureParams, ConfigureResults>(
-            interface::LIFECYCLE,
-            "configure",
-            signature::CONFIGURE,
-        )?,
+        configure: finder.configure()?,
         stop: finder.find::<StopParams, ()>(interface::LIFECYCLE, "stop", signature::STOP)?,
         intercept: has(interface::INTERCEPTOR)
             .then(|| {
@@ -182,6 +190,21 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    fn configure(&self) -> Result<ConfigureExport, HostError> {
+        let (of, name) = (interface::LIFECYCLE, "configure");
+        let version =
+            self.names.export(of).and_then(|export| Version::find(export, of)).unwrap_or(Version::V0_1);
+        let index = match version {
+            Version::V0_1 => {
+                self.find::<ConfigureParams, ConfigureResults>(of, name, signature::CONFIGURE)?
+            }
+            Version::V0_2 => {
+                self.find::<ConfigureParamsV2, ConfigureResults>(of, name, signature::CONFIGURE)?
+            }
+        };
+        Ok(ConfigureExport { index, version })
+    }
+
     fn handover(&self) -> Result<HandoverExports, HostError> {
         let of = interface::HANDOVER;
         Ok(HandoverExports {
@@ -229,7 +252,7 @@ impl Finder<'_> {
         Params: ComponentNamedList + Lower,
         Results: ComponentNamedList + Lift,
     {
-        let name = format!("{}.{function}", interface.split('@').next().unwrap_or(interface));
+        let name = format!("{interface}.{function}");
         let wrong =
             |found: String| HostError::Export { name: name.clone(), expected: expected.into(), found };
         let wasmtime = self.engine.wasmtime();

@@ -20,6 +20,15 @@ pub fn test(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Goes on with the tests of random plugins for a while.
+pub fn fuzz(interface: Option<&str>, seconds: u64) -> Result<()> {
+    let filter = interface.map_or_else(|| "random::".to_owned(), |name| format!("random::{name}::"));
+    let mut command = cargo();
+    command.args(["test", "--release", "--workspace", "--test", "guests", "--", "--nocapture", &filter]);
+    command.env("MILLRACE_FUZZ_SECONDS", seconds.to_string());
+    run(command)
+}
+
 /// The tests of the guest SDK and the examples run natively, each outside the workspace.
 fn test_sdk() -> Result<()> {
     for manifest in guests::native_manifests()? {

@@ -39,6 +39,14 @@ enum Chore {
         /// Passed on to the tests, for example a name to filter by.
         arguments: Vec<String>,
     },
+    /// Tries random plugins on the host, with new seeds for as long as it is told; a seed that fails is kept
+    Fuzz {
+        /// Only this interface, for example `state`; all if none is named.
+        interface: Option<String>,
+        /// How long each interface is tried.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// The whole gate: formatting, lints, house rules, reference pages, tests
     Ci,
     /// Checks the house rules that no compiler knows
@@ -58,6 +66,7 @@ fn main() -> ExitCode {
         Chore::Quickstart(options) => quickstart::run(&options),
         Chore::Guests { names } => guests::build(&names).map(drop),
         Chore::Test { arguments } => chores::test(&arguments),
+        Chore::Fuzz { interface, seconds } => chores::fuzz(interface.as_deref(), seconds),
         Chore::Ci => chores::ci(),
         Chore::Tidy => tidy::tidy(),
         Chore::Docs { check } => docs::docs(check),

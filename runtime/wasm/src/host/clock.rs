@@ -2,10 +2,13 @@
 
 use wasmtime::{StoreContextMut, component::Linker};
 
-use crate::{bindings::interface, state::GuestState};
+use crate::{
+    bindings::interface::{self, Version},
+    state::GuestState,
+};
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut clock = linker.instance(interface::CLOCK)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut clock = linker.instance(&version.of(interface::CLOCK))?;
     clock.func_wrap("unix-nanos", |cx: StoreContextMut<'_, GuestState>, ()| {
         Ok((cx.data().capabilities.clock.unix_nanos(),))
     })?;

@@ -9,7 +9,7 @@ use wasmtime::{
 };
 
 use crate::{
-    bindings::interface,
+    bindings::interface::{self, Version},
     capabilities::Capabilities,
     http::{Answer, Asked, HttpError, Refused},
     state::GuestState,
@@ -84,8 +84,8 @@ fn means(cx: &Cx<'_>) -> Option<(Arc<Capabilities>, tokio::time::Instant)> {
     Some((Arc::clone(&state.capabilities), state.deadline.into()))
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut http = linker.instance(interface::HTTP)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut http = linker.instance(&version.of(interface::HTTP))?;
     http.func_wrap_async("send", |cx: Cx<'_>, (request,): (Request,)| {
         let means = means(&cx);
         Box::new(async move {

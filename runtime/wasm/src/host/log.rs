@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 use wasmtime::{StoreContextMut, component::Linker};
 
 use crate::{
-    bindings::{Header, Level, interface},
+    bindings::{
+        Header, Level,
+        interface::{self, Version},
+    },
     metrics::PluginMetrics,
     state::GuestState,
 };
@@ -60,14 +63,15 @@ impl GuestLog {
         Self { source, lane, last_error: None, last_backtrace: None }
     }
 
-    fn emit(&mut self, level: Level, text: &str, fields: &[Header]) {
+    /// Whether the line was written.
+    fn emit(&mut self, level: Level, text: &str, fields: &[Header]) -> bool {
         if level == Level::Error {
             self.last_error = Some(escaped(text, LINE_BYTES_MAX));
             let backtrace = fields.iter().find(|(name, _)| name == "backtrace");
             self.last_backtrace = backtrace.map(|(_, text)| backtrace_of(text));
         }
         if !enabled(level) {
-            return;
+            return false;
         }
         let (allowed, suppressed) = self.source.window.lock().admit(Instant::now(), self.source.lines_max);
         if suppressed > 0 {
@@ -81,6 +85,7 @@ impl GuestLog {
         } else {
             self.source.metrics.log_lines_suppressed.inc();
         }
+        allowed
     }
 
     /// What a guest prints instead of logging; blank text is left out.
@@ -162,16 +167,20 @@ pub(crate) fn escaped(text: &str, bytes_max: usize) -> String {
     line
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut log = linker.instance(interface::LOG)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut log = linker.instance(&version.of(interface::LOG))?;
     log.func_wrap("enabled", |_: StoreContextMut<'_, GuestState>, (level,): (Level,)| Ok((enabled(level),)))?;
-    log.func_wrap(
-        "emit",
-        |mut cx: StoreContextMut<'_, GuestState>, (level, text, fields): (Level, String, Vec<Header>)| {
+    type Line = (Level, String, Vec<Header>);
+    type Cx<'a> = StoreContextMut<'a, GuestState>;
+    match version {
+        Version::V0_1 => log.func_wrap("emit", |mut cx: Cx<'_>, (level, text, fields): Line| {
             cx.data_mut().log.emit(level, &text, &fields);
             Ok(())
-        },
-    )
+        }),
+        Version::V0_2 => log.func_wrap("emit", |mut cx: Cx<'_>, (level, text, fields): Line| {
+            Ok((cx.data_mut().log.emit(level, &text, &fields),))
+        }),
+    }
 }
 
 #[cfg(test)]

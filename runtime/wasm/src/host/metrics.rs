@@ -13,7 +13,12 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use wasmtime::{StoreContextMut, component::Linker};
 
 use super::log::escaped;
-use crate::{bindings::interface, manifest::MetricDeclaration, metrics::PluginMetrics, state::GuestState};
+use crate::{
+    bindings::interface::{self, Version},
+    manifest::MetricDeclaration,
+    metrics::PluginMetrics,
+    state::GuestState,
+};
 
 /// Series (names with label values) that one component may have.
 const SERIES_MAX: usize = 200;
@@ -137,8 +142,8 @@ impl GuestMetrics {
 
 type Cx<'a> = StoreContextMut<'a, GuestState>;
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut metrics = linker.instance(interface::METRICS)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut metrics = linker.instance(&version.of(interface::METRICS))?;
     metrics.func_wrap("counter-add", |cx: Cx<'_>, (name, labels, amount): (String, Vec<String>, u64)| {
         cx.data().metrics.with("counter", name, labels, |series| {
             if let Series::Counter(counter) = series {

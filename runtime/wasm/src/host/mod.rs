@@ -16,18 +16,20 @@ pub(crate) use self::{
     metrics::{GuestFamilies, GuestMetrics},
     wasi::RealWasi,
 };
-use crate::{component::Offer, state::GuestState};
+use crate::{bindings::interface::Version, component::Offer, state::GuestState};
 
-/// Adds every interface of the plugin package; those that wait only where calls may (`waits`). A plugin sees only
+/// Adds every interface of the plugin package in every version that is served; those that wait only where calls may (`waits`). A plugin sees only
 /// what it imports.
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>, waits: bool) -> wasmtime::Result<()> {
-    types::add_to_linker(linker)?;
-    log::add_to_linker(linker)?;
-    metrics::add_to_linker(linker)?;
-    state::add_to_linker(linker)?;
-    clock::add_to_linker(linker)?;
-    if waits {
-        http::add_to_linker(linker)?;
+    for version in Version::ALL {
+        types::add_to_linker(linker, version)?;
+        log::add_to_linker(linker, version)?;
+        metrics::add_to_linker(linker, version)?;
+        state::add_to_linker(linker, version)?;
+        clock::add_to_linker(linker, version)?;
+        if waits {
+            http::add_to_linker(linker, version)?;
+        }
     }
     Ok(())
 }

@@ -8,7 +8,10 @@ use millrace_core::{StateError, StateTransaction};
 use wasmtime::{StoreContextMut, component::Linker};
 
 use crate::{
-    bindings::{StateFailure, interface},
+    bindings::{
+        StateFailure,
+        interface::{self, Version},
+    },
     state::GuestState,
 };
 
@@ -40,8 +43,8 @@ fn with<T>(mut cx: Cx<'_>, work: impl FnOnce(&mut StateTransaction) -> Result<T,
     Ok((answer,))
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut state = linker.instance(interface::STATE)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut state = linker.instance(&version.of(interface::STATE))?;
     state.func_wrap("get", |cx: Cx<'_>, (key,): (String,)| -> Answer<Option<Bytes>> {
         with(cx, |state| Ok(state.value(&key)))
     })?;

@@ -11,7 +11,10 @@ use wasmtime::{
 
 use super::columns::{Bodies, BodiesOf, HeaderOf, HeaderValues, PackedColumn};
 use crate::{
-    bindings::{LentBatch, OneEvent, interface},
+    bindings::{
+        LentBatch, OneEvent,
+        interface::{self, Version},
+    },
     state::GuestState,
 };
 
@@ -48,8 +51,8 @@ struct EventColumns {
     bodies: PackedColumn<Bodies>,
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    let mut types = linker.instance(interface::TYPES)?;
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>, version: Version) -> wasmtime::Result<()> {
+    let mut types = linker.instance(&version.of(interface::TYPES))?;
     types.resource("batch", ResourceType::host::<LentBatch>(), |_, _| Ok(()))?;
     types.func_wrap("[method]batch.count", |cx: Cx<'_>, (_,): (Lent,)| {
         Ok((u32::try_from(lent(&cx)?.len()).unwrap_or(u32::MAX),))

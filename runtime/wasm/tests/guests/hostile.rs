@@ -99,3 +99,27 @@ async fn a_component_of_the_first_version_runs_beside_those_of_today() {
     let out = old.intercept(new.intercept(batch(&["a", "", "b"])).await.unwrap()).await.unwrap();
     assert_eq!(shown(&out), ["a [interface=0.1.0]", "b [interface=0.1.0]"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_of_two_versions_run_in_one_chain_and_each_gets_the_shapes_of_its_own() {
+    crate::support::log_everywhere();
+    let rig = Rig::new();
+    let first = rig.good(&setup("v0-1-0"));
+    let second = rig.good(&setup("v0-2-0"));
+    let version = env!("CARGO_PKG_VERSION");
+    for seen in [150, 300] {
+        // Of the lines of a second, 100 are written.
+        let out = second.intercept(first.intercept(numbered(150, &[])).await.unwrap()).await.unwrap();
+        let headers = format!("[interface=0.2.0 agent={version} logged=100 seen={seen} later=true]");
+        if seen == 150 {
+            assert_eq!(shown(&out)[149], format!("149 {headers}"));
+        }
+        assert_eq!(out.len(), 150);
+        assert!(shown(&out)[0].contains(&format!("seen={seen}")), "{}", shown(&out)[0]);
+        out.states().iter().for_each(|writes| writes.committed(None));
+    }
+    // The other way round.
+    let out = first.intercept(second.intercept(batch(&["a", ""])).await.unwrap()).await.unwrap();
+    assert_eq!(bodies(&out), ["a"]);
+    assert!(shown(&out)[0].contains("interface=0.1.0"), "{}", shown(&out)[0]);
+}

@@ -41,7 +41,10 @@ fn a_wrong_world_is_refused_with_what_was_expected_and_found() {
     assert!(reason.contains("test:wrong-world/codec"), "{reason}");
     let (code, reason) = one(rig.bad(&setup("other-version")));
     assert_eq!(code, "plugin::world");
-    assert!(reason.contains("expected millrace:plugin/"), "{reason}");
+    assert!(
+        reason.contains("found millrace:plugin/interceptor@0.3.0; this agent serves 0.1 and 0.2"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 wit_bindgen::generate!({
     inline: r#"
-        package millrace:plugin@9.0.0;
+        package millrace:plugin@0.3.0;
 
         interface interceptor {
             intercept: func(events: list<list<u8>>) -> list<u32>;

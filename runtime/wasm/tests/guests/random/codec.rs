@@ -11,10 +11,12 @@ fn codec() {
     cases("codec", 60, |mut case: Case| async move {
         let recipe = Recipe { exports: vec!["codec"], imports: vec!["log"], rows: ROWS, ..Recipe::default() };
         let setup = case.setup(&recipe);
-        let Some(codec) = case.rig.try_codec(&setup) else { return };
+        let Some(codec) = case.taken(case.rig.try_codec(&setup)) else { return };
         let stream = Bytes::from_static(b"0123456789");
         for at_end in [false, true] {
-            let Ok(ends) = codec.frame(stream.clone(), at_end).await else { continue };
+            let result = codec.frame(stream.clone(), at_end).await;
+            case.came_to(result.is_ok());
+            let Ok(ends) = result else { continue };
             assert!(ends.is_sorted_by(|a, b| a < b), "{ends:?}");
             assert!(ends.iter().all(|end| (1..=stream.len()).contains(end)), "{ends:?}");
         }

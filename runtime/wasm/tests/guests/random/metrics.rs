@@ -5,7 +5,7 @@ use super::{Case, Recipe, cases};
 const MANIFEST: &str = r#"plugin "random" version="1.0.0" {
     metrics {
         counter "events"
-        counter "by-key" label="key"
+        counter "by_key" label="key"
         gauge "level" label="component"
         histogram "times"
     }
@@ -19,7 +19,7 @@ fn metrics() {
         let recipe = Recipe {
             exports: vec!["interceptor"],
             imports: vec!["metrics"],
-            texts: ["events", "by-key", "level", "times", "\"} 1\nforged 2"].map(str::to_owned).to_vec(),
+            texts: ["events", "by_key", "level", "times", "\"} 1\nforged 2"].map(str::to_owned).to_vec(),
             manifest: Some(MANIFEST),
             rows: 5,
         };

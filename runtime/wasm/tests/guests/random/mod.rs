@@ -30,7 +30,11 @@ use std::{
     collections::BTreeSet,
     future::Future,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -48,16 +52,46 @@ const CALL_TIME_MAX: Duration = Duration::from_millis(60);
 /// What this process may have resident in the end: far more than all tests need, far less than an unbounded host takes.
 const RESIDENT_BYTES_MAX: u64 = 4 << 30;
 
+/// What the cases of a test came to: if hardly anything gets through, a test proves nothing.
+#[derive(Default)]
+struct Tally {
+    plugins: AtomicU64,
+    answers: AtomicU64,
+    refusals: AtomicU64,
+    faults: AtomicU64,
+    dead_letters: AtomicU64,
+}
+
 /// One case.
 struct Case {
     seed: u64,
     rng: StdRng,
     rig: Rig,
+    tally: Arc<Tally>,
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        self.tally.faults.fetch_add(self.rig.count("faults_total", ""), Ordering::Relaxed);
+        self.tally.dead_letters.fetch_add(self.rig.count("dead_letters_total", ""), Ordering::Relaxed);
+    }
 }
 
 impl Case {
-    fn new(seed: u64) -> Self {
-        Self { seed, rng: StdRng::seed_from_u64(!seed), rig: Rig::new() }
+    fn new(seed: u64, tally: Arc<Tally>) -> Self {
+        Self { seed, rng: StdRng::seed_from_u64(!seed), rig: Rig::new(), tally }
+    }
+
+    /// Counts a plugin that the host took, and hands it on.
+    fn taken<T>(&self, plugin: Option<T>) -> Option<T> {
+        self.tally.plugins.fetch_add(u64::from(plugin.is_some()), Ordering::Relaxed);
+        plugin
+    }
+
+    /// Counts what a call came to.
+    fn came_to(&self, is_answer: bool) {
+        let count = if is_answer { &self.tally.answers } else { &self.tally.refusals };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The plugin that the seed makes.
@@ -69,7 +103,7 @@ impl Case {
 
     /// The interceptor that the seed makes, if the host takes it: what it says otherwise is tested elsewhere.
     fn interceptor(&self, recipe: &Recipe, grant: Option<&'static str>) -> Option<Arc<dyn Interceptor>> {
-        self.rig.build(&Setup { grant, ..self.setup(recipe) }).ok()
+        self.taken(self.rig.build(&Setup { grant, ..self.setup(recipe) }).ok())
     }
 
     /// Events with a header `id` that no component touches.
@@ -95,7 +129,9 @@ impl Case {
         let drops = !component::keeps_all(self.seed);
         for _ in 0..3 {
             let batch = self.batch(rows);
-            match interceptor.intercept(batch).await {
+            let result = interceptor.intercept(batch).await;
+            self.came_to(result.is_ok());
+            match result {
                 Ok(out) => {
                     once_each(&out, rows, drops);
                     out.states().iter().for_each(|writes| writes.committed(None));
@@ -127,34 +163,44 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     crate::support::log_everywhere();
+    let tally = Arc::new(Tally::default());
+    let one = |seed| one(test, seed, &tally, case);
     if let Ok(seed) = std::env::var("MILLRACE_FUZZ_SEED") {
-        return one(test, seed.parse().unwrap(), case);
+        return one(seed.parse().unwrap());
     }
-    kept(test).into_iter().for_each(|seed| one(test, seed, case));
-    (0..count).for_each(|seed| one(test, seed, case));
+    kept(test).into_iter().for_each(one);
+    (0..count).for_each(one);
     let seconds = std::env::var("MILLRACE_FUZZ_SECONDS").map_or(0, |seconds| seconds.parse().unwrap());
     let (begun, mut tried) = (Instant::now(), 0);
     while begun.elapsed() < Duration::from_secs(seconds) {
-        one(test, rand::rng().random_range(count..1 << 53), case);
+        one(rand::rng().random_range(count..1 << 53));
         tried += 1;
     }
-    if seconds > 0 {
-        println!("{test}: {tried} new seeds in {seconds} s");
-    }
+    let [plugins, answers, refusals, faults, dead_letters] =
+        [&tally.plugins, &tally.answers, &tally.refusals, &tally.faults, &tally.dead_letters]
+            .map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{test}: seeds 0 to {} and {tried} new ones: {plugins} plugins, {answers} calls answered, {refusals} not, \
+         {faults} faults, {dead_letters} dead letters",
+        count - 1
+    );
+    assert!(plugins > count / 3, "only {plugins} plugins of {count} were taken");
+    assert!(answers > plugins / 10, "only {answers} calls of {plugins} plugins were answered");
     let resident = resident_bytes();
     assert!(resident < RESIDENT_BYTES_MAX, "{resident} bytes resident");
 }
 
 /// One case, on a runtime of its own that is watched from outside.
-fn one<F>(test: &'static str, seed: u64, case: fn(Case) -> F)
+fn one<F>(test: &'static str, seed: u64, tally: &Arc<Tally>, case: fn(Case) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (done, ended) = mpsc::channel();
+    let tally = Arc::clone(tally);
     let running = std::thread::Builder::new().name(format!("{test} {seed}")).spawn(move || {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-        let result = runtime.block_on(async { tokio::spawn(case(Case::new(seed))).await });
+        let result = runtime.block_on(async { tokio::spawn(case(Case::new(seed, tally))).await });
         runtime.shutdown_timeout(Duration::from_secs(10));
         let _ = done.send(());
         result.unwrap();
@@ -164,7 +210,7 @@ where
         keep(test, seed);
         let what = if hangs { "hangs" } else { "fails" };
         panic!(
-            "{test}: seed {seed} {what}; alone: MILLRACE_FUZZ_SEED={seed} cargo test --release -p millrace-wasm --test guests random::{test}"
+            "{test}: seed {seed} {what}; alone: MILLRACE_FUZZ_SEED={seed} cargo test --release --workspace --test guests random::{test}"
         );
     }
 }

@@ -20,10 +20,12 @@ fn sink() {
             ..Recipe::default()
         };
         let setup = case.setup(&recipe);
-        let Some(mut sink) = case.rig.try_sink(&setup) else { return };
+        let Some(mut sink) = case.taken(case.rig.try_sink(&setup)) else { return };
         for attempt in 1..4 {
             let batch = case.batch(ROWS).with_delivery(Delivery { id: "one".into(), attempt });
-            match sink.deliver(&batch).await {
+            let result = sink.deliver(&batch).await;
+            case.came_to(matches!(result, Ok(()) | Err(SinkError::Partial { .. })));
+            match result {
                 Ok(()) if sink.is_two_phase() => match sink.prepare().await {
                     Ok(tokens) => {
                         assert!(tokens.iter().all(|token| token.len() <= 4096));

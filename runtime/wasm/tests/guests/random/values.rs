@@ -151,24 +151,51 @@ impl Values<'_> {
         self.put(at + 4, &length.to_le_bytes());
     }
 
-    fn is_packed(&self, id: wit_parser::TypeId) -> bool {
-        self.resolve.types[id].name.as_deref() == Some("packed")
+    fn is_named(&self, id: wit_parser::TypeId, name: &str) -> bool {
+        self.resolve.types[id].name.as_deref() == Some(name)
     }
 
-    /// Strings back to back, and where each ends.
-    fn store_packed(&mut self, at: u32) {
-        let strings: Vec<Vec<u8>> = (0..self.rng.random_range(0..5)).map(|_| self.bytes(true)).collect();
-        let ends = self.room(strings.len() * 4, 4);
-        let mut end = 0;
-        for (index, string) in strings.iter().enumerate() {
-            end += string.len() as u32;
-            self.put(ends + index as u32 * 4, &end.to_le_bytes());
+    fn put_numbers(&mut self, numbers: &[u32], at: u32) {
+        let place = self.room(numbers.len() * 4, 4);
+        for (index, number) in numbers.iter().enumerate() {
+            self.put(place + index as u32 * 4, &number.to_le_bytes());
         }
-        let bytes = self.room(end as usize, 1);
-        self.put(bytes, &strings.concat());
-        let pairs = [self.pair(bytes, end as usize), self.pair(ends, strings.len())];
-        self.put_pair(at, pairs[0]);
-        self.put_pair(at + 8, pairs[1]);
+        let pair = self.pair(place, numbers.len());
+        self.put_pair(at, pair);
+    }
+
+    /// So many strings back to back, and where each ends.
+    fn store_packed(&mut self, count: usize, at: u32) {
+        let strings: Vec<Vec<u8>> = (0..count).map(|_| self.bytes(true)).collect();
+        let joined = strings.concat();
+        let place = self.room(joined.len(), 1);
+        self.put(place, &joined);
+        let pair = self.pair(place, joined.len());
+        self.put_pair(at, pair);
+        let ends = strings.iter().scan(0, |end, string| {
+            *end += string.len() as u32;
+            Some(*end)
+        });
+        self.put_numbers(&ends.collect::<Vec<_>>(), at + 8);
+    }
+
+    /// A few events, their headers and bodies in agreement.
+    fn store_events(&mut self, at: u32) {
+        const NAMES: [&str; 2] = ["k", "other"];
+        let place = self.room(NAMES.len() * 8, 4);
+        for (index, name) in NAMES.iter().enumerate() {
+            let text = self.room(name.len(), 1);
+            self.put(text, name.as_bytes());
+            self.put_pair(place + index as u32 * 8, (text, name.len() as u32));
+        }
+        self.put_pair(at, (place, NAMES.len() as u32));
+        let counts: Vec<u32> =
+            (0..self.rng.random_range(0..5)).map(|_| self.rng.random_range(0..3)).collect();
+        let ids: Vec<u32> = counts.iter().flat_map(|count| 0..*count).collect();
+        self.put_numbers(&counts, at + 8);
+        self.put_numbers(&ids, at + 16);
+        self.store_packed(ids.len(), at + 24);
+        self.store_packed(counts.len(), at + 40);
     }
 
     fn store_fields(&mut self, fields: &[Type], at: u32) {
@@ -234,7 +261,13 @@ impl Values<'_> {
                     let pair = self.list(&element);
                     self.put_pair(at, pair);
                 }
-                TypeDefKind::Record(_) if self.is_packed(*id) && !self.one_in(10) => self.store_packed(at),
+                TypeDefKind::Record(_) if self.is_named(*id, "packed") && !self.one_in(10) => {
+                    let count = self.rng.random_range(0..5);
+                    self.store_packed(count, at);
+                }
+                TypeDefKind::Record(_) if self.is_named(*id, "packed-events") && !self.one_in(10) => {
+                    self.store_events(at);
+                }
                 TypeDefKind::Record(record) => {
                     self.store_fields(&record.fields.iter().map(|field| field.ty).collect::<Vec<_>>(), at);
                 }
