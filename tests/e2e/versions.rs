@@ -50,8 +50,9 @@ fn a_plugin_of_a_version_to_come_is_refused_with_those_that_are_served() {
     );
     std::fs::write(&path, text).unwrap();
     let output = Command::new(binary()).arg("check").arg(&path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(!output.status.success());
-    let plain: String = said.replace("│ ", "");
+    let plain = said.replace("│ ", "");
     assert!(plain.contains("millrace:plugin/interceptor@0.3.0; this agent serves 0.1 and 0.2"), "{said}");
 }
