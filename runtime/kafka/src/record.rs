@@ -3,7 +3,7 @@
 //! All bytes of a batch (bodies, keys, headers, numbers as text) are copied once into one piece of memory; the events are
 //! slices of it. What repeats (topic, partition, header names) is text that is shared.
 
-use std::{collections::HashMap, fmt::Write, ops::Range};
+use std::{collections::HashMap, ops::Range};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
@@ -75,7 +75,8 @@ pub(crate) struct Filling {
     headers: Vec<(ByteString, Slice)>,
     topics: Vec<ByteString>,
     names: Vec<ByteString>,
-    partitions: HashMap<i32, ByteString>,
+    /// Numbers of partitions as text; the one needed last is the first.
+    partitions: Vec<(i32, ByteString)>,
 }
 
 /// A batch that is full enough, and how far it reaches.
@@ -103,7 +104,7 @@ impl Filling {
             headers: Vec::new(),
             topics: Vec::new(),
             names: Vec::new(),
-            partitions: HashMap::new(),
+            partitions: Vec::new(),
         }
     }
 
@@ -143,6 +144,18 @@ impl Filling {
         known(&mut self.topics, name)
     }
 
+    fn partition(&mut self, number: i32) -> ByteString {
+        match self.partitions.iter().position(|(known, _)| *known == number) {
+            Some(place) => self.partitions.swap(0, place),
+            None => {
+                self.partitions.push((number, number.to_string().into()));
+                let last = self.partitions.len() - 1;
+                self.partitions.swap(0, last);
+            }
+        }
+        self.partitions.first().map(|(_, text)| text.clone()).unwrap_or_default()
+    }
+
     fn copy(&mut self, bytes: &[u8]) -> Slice {
         let start = self.memory.len();
         self.memory.extend_from_slice(bytes);
@@ -150,10 +163,23 @@ impl Filling {
     }
 
     fn copy_number(&mut self, number: i64) -> Slice {
-        let start = self.memory.len();
-        // Memory that grows takes everything.
-        let _ = write!(self.memory, "{number}");
-        start..self.memory.len()
+        let mut digits = [0_u8; 20];
+        let mut at = digits.len();
+        let mut rest = number.unsigned_abs();
+        loop {
+            at -= 1;
+            // A remainder of ten is one digit.
+            digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        self.copy(digits.get(at..).unwrap_or_default())
     }
 
     /// Of headers that repeat, the last one counts, as in Flume.
@@ -272,9 +298,7 @@ impl Filling {
                 let name = ByteString::from_static("timestamp");
                 add_if_absent(scratch, &name, || text(memory.slice(row.timestamp.clone())));
             }
-            let number = row.partition;
-            let partition =
-                self.partitions.entry(number).or_insert_with(|| number.to_string().into()).clone();
+            let partition = self.partition(row.partition);
             add_if_absent(scratch, &ByteString::from_static("partition"), || partition);
             let name = ByteString::from_static("offset");
             add_if_absent(scratch, &name, || text(memory.slice(row.offset_text.clone())));
@@ -322,4 +346,27 @@ fn known(names: &mut Vec<ByteString>, name: &str) -> ByteString {
         names.push(new.clone());
     }
     new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Filling, RecordHeaders, RecordRule};
+
+    #[test]
+    fn numbers_are_written_as_everybody_writes_them() {
+        let rule = RecordRule {
+            component: "test".into(),
+            is_flume_event: false,
+            topic_header: None,
+            has_position: true,
+            record_headers: RecordHeaders::None,
+        };
+        let mut filling = Filling::new(rule);
+        for number in [0, 7, 10, -1, 1_700_000_000_123, i64::MAX, i64::MIN] {
+            let place = filling.copy_number(number);
+            assert_eq!(filling.memory[place], *number.to_string().as_bytes());
+        }
+        let texts: Vec<_> = [3, 4, 3, 5, 4].map(|number| filling.partition(number).to_string()).into();
+        assert_eq!(texts, ["3", "4", "3", "5", "4"]);
+    }
 }

@@ -148,8 +148,6 @@ async fn a_take_waits_for_the_first_event_and_a_closed_channel_wakes_it() {
 const EACH: usize = 5_000;
 
 fn millrace(folder: &Path, broker: &KafkaBroker, name: &str) -> Agent {
-    let lines: String = (0..EACH).map(|number| format!("{name} {number}\n")).collect();
-    fs::write(folder.join(format!("{name}.input")), lines).unwrap();
     let kdl = format!(
         r#"
 channels {{ kafka "fleet" {{ bootstrap-servers "{}"; topic "fleet"; group "fleet" }} }}
@@ -236,8 +234,17 @@ fn two_agents_and_flume_share_a_channel_all_events_are_delivered_and_none_invent
     broker.create_topic("fleet", 6, &[]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let flume = flume(folder, broker, port);
-    send_to_flume(folder, port);
     let agents = ["one", "two"].map(|name| millrace(folder, broker, name));
+    // Each has its share before there is anything to take.
+    eventually("Flume listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    eventually("two partitions for each", || {
+        agents.iter().all(|agent| agent.metric("kafka_partitions", "fleet") == 2)
+    });
+    send_to_flume(folder, port);
+    for name in ["one", "two"] {
+        let lines: String = (0..EACH).map(|number| format!("{name} {number}\n")).collect();
+        fs::write(folder.join(format!("{name}.input")), lines).unwrap();
+    }
     let delivered = |json: fn(&Path) -> Vec<serde_json::Value>| {
         let mut seen = BTreeMap::<String, usize>::new();
         for name in ["one", "two"] {
@@ -275,7 +282,14 @@ fn two_agents_and_flume_share_a_channel_all_events_are_delivered_and_none_invent
         (name.to_owned(), number.parse::<usize>().unwrap())
     });
     assert_eq!(found, expected.iter().collect::<Vec<_>>());
-    assert!(by_flume > 0, "Flume has taken nothing");
+    let by = ["one", "two"].map(|name| json_events(&folder.join(format!("{name}-out"))).len());
+    assert!(
+        by_flume > 0 && by.iter().all(|taken| *taken > 0),
+        "taken by Flume {by_flume}, by the others {by:?}"
+    );
     let repeated = seen.values().sum::<usize>() - seen.len();
-    eprintln!("{} events, {by_flume} through Flume, {repeated} repeated", seen.len());
+    eprintln!(
+        "{} events, {by_flume} through Flume, {by:?} through the others, {repeated} repeated",
+        seen.len()
+    );
 }
