@@ -11,6 +11,7 @@ mod crash;
 mod examples;
 mod hdfs;
 mod hdfs_crash;
+mod hdfs_speed;
 mod hostile_set;
 mod kafka;
 mod languages;

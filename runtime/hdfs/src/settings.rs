@@ -188,11 +188,12 @@ fn connection(section: &Section, url: Option<String>) -> ConnectionSettings {
 }
 
 fn files(section: &Section) -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.replication =
-        section.optional_integer("replication").and_then(|copies| u32::try_from(copies).ok());
-    options.block_size = section.optional_size("block-size").filter(|bytes| *bytes > 0);
-    options
+    let copies = section.optional_integer("replication").and_then(|copies| u32::try_from(copies).ok());
+    WriteOptions {
+        replication: copies,
+        block_size: section.optional_size("block-size").filter(|bytes| *bytes > 0),
+        ..WriteOptions::default()
+    }
 }
 
 /// The address, and folder and beginning of the name as one template.
@@ -325,5 +326,57 @@ fn file_type(section: &Section, findings: &mut Diagnostics) -> (SerializerSpec, 
             };
             (SerializerSpec::Sequence { value, packing }, Compression::None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use millrace_components::bucket::Compression;
+    use millrace_testkit::section;
+
+    use super::{OPTIONS, settings};
+
+    /// What is wrong with these options.
+    fn mistakes(options: &str) -> Vec<String> {
+        let section = section(OPTIONS, &format!("hdfs \"out\" {{ {options} }}"));
+        match settings(&section, PathBuf::new()) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.iter().map(|one| one.code.to_string()).collect(),
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found_without_a_cluster() {
+        let path = "path \"hdfs://nn:8020/logs\"";
+        for (options, expected) in [
+            (path.to_owned(), &[][..]),
+            ("path \"/logs/%{host}\"".to_owned(), &[]),
+            ("path \"s3://bucket/logs\"".to_owned(), &["hdfs::invalid-path"]),
+            ("path \"hdfs:///logs\"".to_owned(), &["hdfs::invalid-path"]),
+            ("path \"hdfs://%{host}:1/logs\"".to_owned(), &["hdfs::invalid-path"]),
+            ("path \"logs\"".to_owned(), &["hdfs::invalid-path"]),
+            (format!("{path}; in-use-suffix \"\""), &["hdfs::invalid-name"]),
+            (format!("{path}; in-use-suffix \"\"; in-use-prefix \"_\""), &[]),
+            (format!("{path}; suffix \".tmp\""), &["hdfs::invalid-name"]),
+            (format!("{path}; prefix \"a/b\""), &["hdfs::invalid-name"]),
+            (
+                format!("{path}; file-type \"data-stream\"; compression \"gzip\""),
+                &["hdfs::invalid-compression"],
+            ),
+            (format!("{path}; file-type \"compressed-stream\""), &["hdfs::invalid-compression"]),
+        ] {
+            assert_eq!(mistakes(&options), expected, "{options}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_from_the_path_and_the_codec_ends_the_name() {
+        let options = "path \"hdfs://lake/logs/%Y\"; file-type \"compressed-stream\"; compression \"lz4\"; suffix \".log\"";
+        let section = section(OPTIONS, &format!("hdfs \"out\" {{ {options} }}"));
+        let found = settings(&section, PathBuf::new()).ok().unwrap();
+        assert_eq!(found.connection.url.as_deref(), Some("hdfs://lake"));
+        assert_eq!((found.bucket.suffix.as_str(), found.bucket.compression), (".log.lz4", Compression::Lz4));
     }
 }

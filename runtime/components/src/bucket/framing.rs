@@ -246,8 +246,9 @@ mod tests {
             if part == 0 {
                 serializer.begin(&mut plain);
             }
-            let runs = [0..events.len()];
-            let rows = Rows::new(&events, &runs);
+            let all = 0..events.len();
+            let runs = std::slice::from_ref(&all);
+            let rows = Rows::new(&events, runs);
             assert_eq!(serializer.append(rows, Room::UNLIMITED, &mut plain).unwrap(), 50);
             file.extend_from_slice(packer.pack(&plain).unwrap());
             ends.push(file.len() as u64);
