@@ -20,10 +20,11 @@ fn cargo(arguments: &[&str]) {
     assert!(status.is_ok_and(|status| status.success()), "cargo {arguments:?} failed");
 }
 
-/// The target folder this test was built into.
+/// The target folder that the running program, a test or a chore, was built into.
 pub(crate) fn target() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
-    own.ancestors().nth(3).map(Path::to_path_buf).unwrap_or_default()
+    let profile = own.ancestors().find(|folder| folder.ends_with("release"));
+    profile.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// The `millrace` binary of this source tree.

@@ -75,6 +75,11 @@ impl Peer {
         format!("{}:{}", self.folder.display(), self.class_path.as_deref().unwrap_or_default())
     }
 
+    /// What Java needs on its class path for the peer's libraries.
+    pub fn class_path(&self) -> &str {
+        self.class_path.as_deref().unwrap_or_default()
+    }
+
     /// A command that runs one of the peer's programs, named without its ending.
     pub fn command(&self, program: &str) -> Command {
         match &self.class_path {

@@ -3,11 +3,11 @@
 use crate::option::{OptionKind, OptionSpec};
 
 const BATCH: &[OptionSpec] = &[
-    OptionSpec::with_default(
+    OptionSpec::optional(
         "events",
         OptionKind::Integer { min: 1, max: 1_000_000 },
-        "1000",
-        "Largest number of events in one transaction",
+        "Largest number of events in one transaction; if absent what suits the sink: 10000 where each delivery is \
+         synced to a disk, otherwise 1000; in a group the least of its members",
     ),
     OptionSpec::with_default(
         "bytes",

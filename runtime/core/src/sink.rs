@@ -7,7 +7,11 @@
 
 use async_trait::async_trait;
 
-use crate::{batch::Batch, delivery::DeliveryToken, error::SinkError};
+use crate::{
+    batch::{Batch, BatchLimit},
+    delivery::DeliveryToken,
+    error::SinkError,
+};
 
 /// A destination. A sink processor is a sink made of sinks.
 #[async_trait]
@@ -26,6 +30,11 @@ pub trait Sink: Send {
     /// batch where the channel is durable, so that a batch that comes again after a crash has the same name.
     fn wants_deliveries_named(&self) -> bool {
         false
+    }
+
+    /// How many events a batch holds at most where the configuration does not say: more where each delivery costs a sync.
+    fn batch_events(&self) -> usize {
+        BatchLimit::default().events_max
     }
 
     /// Whether it delivers in two phases. Only then are `prepare`, `commit`, `abort` and `recover` called. Such a sink

@@ -44,6 +44,10 @@ impl<S: Store> Sink for BucketSink<S> {
         self.work(move |files| files.deliver(&batch, now)).await
     }
 
+    fn batch_events(&self) -> usize {
+        10_000
+    }
+
     async fn idle(&mut self) -> Result<(), SinkError> {
         let now = self.clock.now();
         self.work(move |files| files.idle(now).map_err(to_sink_error)).await

@@ -42,6 +42,10 @@ impl Sink for DefaultSinkProcessor {
         self.member.sink.deliver(batch).await
     }
 
+    fn batch_events(&self) -> usize {
+        self.member.sink.batch_events()
+    }
+
     fn wants_deliveries_named(&self) -> bool {
         self.member.sink.wants_deliveries_named()
     }

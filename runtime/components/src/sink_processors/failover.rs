@@ -12,7 +12,7 @@ use millrace_core::{Batch, BuildContext, DeliveryToken, Member, Sink, SinkError,
 use tokio::time::Instant;
 
 use super::{
-    close_all, idle_all,
+    close_all, idle_all, least_batch,
     penalty::Penalty,
     two_phase::{self, Step},
 };
@@ -90,6 +90,10 @@ impl Sink for FailoverSinkProcessor {
             None => "no sink of the group works, all wait for their next attempt".into(),
         };
         Err(SinkError::Retryable { reason, after: shortest })
+    }
+
+    fn batch_events(&self) -> usize {
+        least_batch(self.members.iter().map(|(member, _)| member))
     }
 
     fn wants_deliveries_named(&self) -> bool {

@@ -13,7 +13,7 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    close_all, idle_all,
+    close_all, idle_all, least_batch,
     penalty::Penalty,
     two_phase::{self, Step},
 };
@@ -188,6 +188,10 @@ impl Sink for LoadBalanceSinkProcessor {
                 after: shortest,
             },
         })
+    }
+
+    fn batch_events(&self) -> usize {
+        least_batch(self.members.iter().map(|balanced| &balanced.member))
     }
 
     fn wants_deliveries_named(&self) -> bool {

@@ -3,7 +3,7 @@
 //! A member that cannot take a batch now is passed over, the batch goes to another one. A batch that a member
 //! refuses for good would be refused by the others too: that answer is the group's answer.
 
-use millrace_core::{Member, SinkError, SinkProcessorFactory};
+use millrace_core::{BatchLimit, Member, SinkError, SinkProcessorFactory};
 
 mod default;
 mod failover;
@@ -27,6 +27,12 @@ async fn idle_all(members: Vec<&mut Member>) -> Result<(), SinkError> {
         result = result.and(idle);
     }
     result
+}
+
+/// What suits each member.
+fn least_batch<'a>(members: impl Iterator<Item = &'a Member>) -> usize {
+    let events = members.map(|member| member.sink.batch_events()).min();
+    events.unwrap_or(BatchLimit::default().events_max)
 }
 
 /// Closes every member; the first error is returned after all are closed.

@@ -6,7 +6,8 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, Files, Span},
     expand::{is_missing, shown_text},
     node::{Node, Scalar, Spanned},
-    spec::{AgentSpec, ComponentSpec, GroupSpec},
+    section::Section,
+    spec::{AgentSpec, ComponentSpec, GroupMember, GroupSpec},
     suggest,
 };
 
@@ -177,6 +178,7 @@ impl<'a> Groups<'a> {
                     Some(_) => {}
                     None => {
                         owners.insert(&member.name.value, (group, member.name.span));
+                        self.own_delivery(group, member, found);
                     }
                 }
             }
@@ -186,6 +188,25 @@ impl<'a> Groups<'a> {
             self.spec.groups.iter().filter(|group| !cyclic.contains(group.component.name.value.as_str()))
         {
             self.one_channel(group, &cyclic, found);
+        }
+    }
+
+    /// A member is handed what its group takes: what it says about transactions of its own would have no effect.
+    fn own_delivery(&self, group: &GroupSpec, member: &GroupMember, found: &mut Diagnostics) {
+        let name = &member.name.value;
+        let sink = self.spec.sinks.iter().find(|sink| sink.component.name.value == *name);
+        let inner = self.by_name.get(name.as_str()).map(|inner| &inner.delivery);
+        let Some(written) = sink.map(|sink| &sink.delivery).or(inner).map(Section::node) else { return };
+        let properties = written.properties.iter().map(|property| &property.name);
+        for option in properties.chain(written.children.iter().map(|child| &child.name)) {
+            let owner = &group.component.name.value;
+            let reason = format!("`{}` has no effect on `{name}`, a member of `{owner}`", option.value);
+            found.push(
+                Diagnostic::error("config::group-delivery", option.span, reason)
+                    .label("the group takes and delivers")
+                    .related(member.name.span, "made a member here")
+                    .help(format!("write it into `{} \"{owner}\"`", group.component.kind.value)),
+            );
         }
     }
 

@@ -364,7 +364,7 @@ fn start_delivery(
             name: plan.name.as_str().into(),
             channel: channel.clone(),
             dead_letter: dead_letter.clone(),
-            limit: batch_limit(&plan.delivery),
+            limit: batch_limit(&plan.delivery, sink.batch_events()),
             retry: RetryPolicy::new(&plan.delivery),
             clock: Arc::clone(&services.clock),
             metrics: services.metrics.sink(&plan.name),

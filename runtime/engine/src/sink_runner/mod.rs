@@ -64,11 +64,13 @@ impl RetryPolicy {
     }
 }
 
-/// The limits of one take.
-pub(crate) fn batch_limit(delivery: &Section) -> BatchLimit {
-    let default = BatchLimit::default();
+/// The limits of one take; `events`: what suits the sink.
+pub(crate) fn batch_limit(delivery: &Section, events: usize) -> BatchLimit {
+    let default = BatchLimit { events_max: events, ..BatchLimit::default() };
     delivery.block("batch").map_or(default, |batch| BatchLimit {
-        events_max: batch.count("events"),
+        events_max: batch
+            .optional_integer("events")
+            .map_or(events, |events| usize::try_from(events).unwrap_or(usize::MAX)),
         bytes_max: usize::try_from(batch.size("bytes")).unwrap_or(usize::MAX),
         wait_max: batch.duration("wait"),
     })

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -50,12 +52,8 @@ impl Measured {
 
     /// The value of one line of `/metrics`.
     pub(super) fn metric(&self, line_start: &str) -> Result<f64> {
-        use std::io::{Read, Write};
         let address = fs::read_to_string(self.data.join("admin.address"))?;
-        let mut stream = std::net::TcpStream::connect(address.trim())?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let answer = http_metrics(address.trim())?;
         let line = answer.lines().find(|line| line.starts_with(line_start));
         let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
         Ok(value.unwrap_or(0.0))
@@ -63,19 +61,12 @@ impl Measured {
 
     /// Resident memory in bytes.
     pub(super) fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 =
-            line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).context("no number in VmRSS")?;
-        Ok(kib * 1024)
+        resident(self.child.id())
     }
 
     /// Processor time used so far, in seconds (user and system).
     pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
-        Ok((ticks(11) + ticks(12)) / 100.0)
+        cpu_seconds(self.child.id())
     }
 
     /// Ends it gracefully.
@@ -91,6 +82,32 @@ impl Drop for Measured {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// What `/metrics` answers, with the head.
+pub(super) fn http_metrics(address: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Resident memory of a process, in bytes.
+pub(super) fn resident(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kib: u64 =
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).context("no number in VmRSS")?;
+    Ok(kib * 1024)
+}
+
+/// Processor time that a process has used so far, in seconds (user and system).
+pub(super) fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
+    Ok((ticks(11) + ticks(12)) / 100.0)
 }
 
 /// Memory and processor time of an agent that has nothing to do, and how long it takes to be ready.

@@ -4,6 +4,8 @@
 //! binary, its memory and its start are measured here.
 
 mod agent;
+mod avro_load;
+mod flume;
 mod paths;
 
 use std::{path::PathBuf, process::Command};
@@ -31,6 +33,8 @@ enum Group {
     Sink,
     Path,
     Idle,
+    /// The avro source and the file channel beside those of Apache Flume; needs Java and Maven
+    Flume,
 }
 
 /// Measures.
@@ -47,13 +51,16 @@ pub fn bench(options: &Options) -> Result<()> {
     if wants(Group::Sink) {
         example("sink_bench", &[])?;
     }
-    if wants(Group::Path) || wants(Group::Idle) {
+    if wants(Group::Path) || wants(Group::Idle) || wants(Group::Flume) {
         let bench = Bench { binary: chores::build_agent()?, work: guests::root().join("target/bench") };
         if wants(Group::Idle) {
             agent::idle(&bench)?;
         }
         if wants(Group::Path) {
             paths::tail(&bench, options.log_mib)?;
+        }
+        if wants(Group::Flume) {
+            flume::compare(&bench)?;
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::{
 
 /// All options of `taildir`.
 ///
-/// Where they differ from Flume: a batch holds up to 2,000 events of several files instead of 100 of one,
+/// Where they differ from Flume: a batch holds up to 5,000 events of several files instead of 100 of one,
 /// because it never waits to fill and every batch costs one commit; lines have a limit; `poll` is the longest
 /// a change can go unnoticed, not a pause after every round.
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -52,7 +52,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::with_default(
         "batch-size",
         OptionKind::Integer { min: 1, max: 1_000_000 },
-        "2000",
+        "5000",
         "Bounds the events of one batch",
     ),
     OptionSpec::with_default("batch-bytes", OptionKind::Size, "1MiB", "Bounds the bytes of one batch"),
