@@ -11,7 +11,6 @@ mod crash;
 mod examples;
 mod hdfs;
 mod hdfs_crash;
-mod hdfs_speed;
 mod hostile_set;
 mod kafka;
 mod languages;

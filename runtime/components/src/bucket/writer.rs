@@ -61,9 +61,9 @@ pub struct BucketWriter<S: Store> {
     packer: Option<Packer>,
     /// By place: the file that takes the next event.
     current: HashMap<String, OpenFile<S>>,
-    /// BucketWriter that take no more events but hold some of the batch at hand, oldest first.
+    /// Files that take no more events but hold some of the batch at hand, oldest first.
     full: Vec<(String, OpenFile<S>)>,
-    /// BucketWriter that only lack their name.
+    /// Files that only lack their name.
     finishing: Vec<OpenFile<S>>,
     plain: Vec<u8>,
     uses: u64,

@@ -35,6 +35,10 @@ enum Group {
     Idle,
     /// The avro source and the file channel beside those of Apache Flume; needs Java and Maven
     Flume,
+    /// The sink beside the bare client on a real cluster; needs Java and Maven
+    Hdfs,
+    /// Source and sink beside bare clients on a real broker; needs Java and Maven
+    Kafka,
 }
 
 /// Measures.
@@ -50,6 +54,12 @@ pub fn bench(options: &Options) -> Result<()> {
     }
     if wants(Group::Sink) {
         example("sink_bench", &[])?;
+    }
+    if wants(Group::Hdfs) {
+        example("hdfs_bench", &[])?;
+    }
+    if wants(Group::Kafka) {
+        example("kafka_bench", &[])?;
     }
     if wants(Group::Path) || wants(Group::Idle) || wants(Group::Flume) {
         let bench = Bench { binary: chores::build_agent()?, work: guests::root().join("target/bench") };

@@ -5,7 +5,7 @@
 //!   survives a power failure. With `sync "roll"` that is so once a file is finished, with `sync "none"` when the
 //!   system gets to it; both survive the end of the process, however sudden, because the contents are with the
 //!   system then.
-//! - **A failed batch leaves nothing.** BucketWriter are cut back to what was confirmed, so the retry repeats no event.
+//! - **A failed batch leaves nothing.** Files are cut back to what was confirmed, so the retry repeats no event.
 //!   After a crash the same happens at the next start (`recovery`), with one exception: the one batch that was
 //!   delivered, but not yet committed in the channel, comes again.
 //! - **A file with its final name is complete** and never changes again. While in progress it is called `.tmp`.
