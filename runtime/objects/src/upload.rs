@@ -3,7 +3,10 @@
 //! ```text
 //! abort what the note names -> begin -> note the id -> parts -> complete -> remove the note
 //! ```
-#![expect(clippy::disallowed_methods, reason = "what is staged is read from files, notes are written beside them")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is staged is read from files, notes are written beside them"
+)]
 
 use std::{
     fs::{self, File},
