@@ -216,7 +216,7 @@ export interface Definition {
 
   /** Source: starts, or starts again, behind the last position that was committed. */
   open?(position: Uint8Array | undefined): Maybe<void>;
-  /** Source: adds what there is to `events`, within both limits, without waiting for more. */
+  /** Source: adds what there is, without waiting: at most `eventsMax`, about `bytesMax` of bodies. */
   poll?(limits: { eventsMax: number; bytesMax: number }, events: Events): Maybe<Polled | void>;
   /** Source: everything up to this position is durable. */
   committed?(position: Uint8Array): Maybe<void>;

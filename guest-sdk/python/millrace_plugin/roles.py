@@ -91,7 +91,7 @@ class Source(Plugin):
         """Starts, or starts again, behind the events of the last position that was committed."""
 
     def poll(self, events_max: int, bytes_max: int) -> Polled:
-        """Returns what there is, within both limits, without waiting for more."""
+        """Returns what there is, without waiting: at most `events_max`, about `bytes_max` of bodies."""
         raise NotImplementedError
 
     def committed(self, position: bytes) -> None:
