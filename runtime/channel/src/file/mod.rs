@@ -63,6 +63,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use self::options::FileOptions;
+pub(crate) use self::options::OPTIONS;
 use self::{
     cache::Cache,
     checkpoint::Place,
@@ -83,7 +84,7 @@ use crate::{keep_alive::KeepAlive, room::Room};
 pub(crate) const FACTORY: ChannelFactory = ChannelFactory {
     name: "file",
     summary: "Holds events on disk; a commit survives whatever happens to the process",
-    options: options::OPTIONS,
+    options: OPTIONS,
     example: r#"file "durable" { capacity 2_000_000; bytes "8GiB" }"#,
     build,
 };

@@ -6,7 +6,7 @@ use millrace_config::{OptionKind, OptionSpec, Section};
 
 use crate::room::Amount;
 
-pub(super) const OPTIONS: &[OptionSpec] = &[
+pub(crate) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional(
         "directory",
         OptionKind::Path,
@@ -86,7 +86,7 @@ impl FileOptions {
         }
     }
 
-    pub(super) fn from_section(section: &Section, default: PathBuf) -> Self {
+    pub(crate) fn from_section(section: &Section, default: PathBuf) -> Self {
         Self {
             directory: section.optional_path("directory").map_or(default, PathBuf::from),
             events_max: section.count("capacity") as u64,
