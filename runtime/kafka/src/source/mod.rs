@@ -23,15 +23,21 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytestring::ByteString;
 use millrace_config::{Diagnostics, Section};
-use millrace_core::{BuildContext, ProcessError, Source, SourceContext, SourceError, SourceFactory};
+use millrace_core::{Batch, BuildContext, ProcessError, Source, SourceContext, SourceError, SourceFactory};
 use tokio::sync::mpsc;
 
 use self::{
     poll_loop::{Departure, PollLoop},
     settings::{OPTIONS, Settings},
 };
-use crate::{connection::told_error, consumer::Group, metrics::KafkaMetrics};
+use crate::{
+    connection::told_error,
+    consumer::Group,
+    exactly_once::{Journey, Ledger},
+    metrics::KafkaMetrics,
+};
 
 mod poll_loop;
 mod settings;
@@ -52,11 +58,13 @@ pub(crate) const FACTORY: SourceFactory = SourceFactory {
 
 fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Source>, Diagnostics> {
     let settings = Settings::new(section, cx)?;
-    Ok(Box::new(KafkaSource { settings, metrics: KafkaMetrics::new(&cx.metrics, &cx.component) }))
+    let metrics = KafkaMetrics::new(&cx.metrics, &cx.component);
+    Ok(Box::new(KafkaSource { settings, agent: cx.agent.clone(), metrics }))
 }
 
 struct KafkaSource {
     settings: Settings,
+    agent: ByteString,
     metrics: KafkaMetrics,
 }
 
@@ -67,8 +75,9 @@ impl Source for KafkaSource {
     }
 
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), SourceError> {
-        let Self { settings, metrics } = *self;
-        let group = Group::new(cx.name.clone(), metrics, settings.revoke_wait);
+        let Self { settings, agent, metrics } = *self;
+        let ledger = settings.rule.has_place.then(|| Ledger::new(agent, cx.name.clone()));
+        let group = Group::new(cx.name.clone(), metrics, settings.revoke_wait).with_ledger(ledger);
         let consumer = settings
             .config
             .create_with_context(group)
@@ -102,8 +111,14 @@ async fn accept_all(
             () = cx.shutdown.cancelled() => return Ok(()),
             departure = departures.recv() => departure,
         };
-        let Some(Departure { batch, marks }) = departure else { return Ok(()) };
-        match cx.processor.accept(batch, &cx.shutdown).await {
+        let Some(Departure { batch, marks, journey }) = departure else { return Ok(()) };
+        let accepted = match (&group.ledger, journey) {
+            (Some(ledger), Some(journey)) => accept_for_sink(batch, &journey, ledger, group, cx).await,
+            _ => cx.processor.accept(batch, &cx.shutdown).await,
+        };
+        match accepted {
+            // Its offsets wait for the sink.
+            Ok(()) if group.ledger.is_some() => group.lost(&marks),
             Ok(()) => group.arrived(),
             // Its offsets are not committed: it is read again.
             Err(ProcessError::ShuttingDown) => {
@@ -116,6 +131,27 @@ async fn accept_all(
             }
         }
     }
+}
+
+/// Puts a batch into the channel with the number of each event, by which the sink knows which offsets to commit.
+async fn accept_for_sink(
+    batch: Batch,
+    journey: &Journey,
+    ledger: &Ledger,
+    group: &Group,
+    cx: &SourceContext,
+) -> Result<(), ProcessError> {
+    let first = ledger.next();
+    let stamp = |batch| {
+        let (batch, given_back) = ledger.stamp(batch, journey);
+        group.metrics.events_given_back.inc_by(given_back);
+        batch
+    };
+    let accepted = cx.processor.accept_stamped(batch, &cx.shutdown, stamp).await;
+    if accepted.is_err() {
+        ledger.withdraw(first);
+    }
+    accepted
 }
 
 /// Waits for the end of the thread without holding up one of the runtime's.
