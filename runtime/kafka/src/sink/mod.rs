@@ -12,6 +12,10 @@
 //! With `transactional-id` a batch is a transaction: readers that read what is committed see all of it or nothing, but a commit whose
 //! answer was lost in a crash is repeated with the batch. Calls about transactions block and run on threads for that.
 //!
+//! With `offsets-of` such a transaction holds the offsets of the sources its events come from, too, and a lost answer is looked up:
+//! each event is written once, as seen by readers of what is committed. A record that can never be sent becomes a dead letter before
+//! offsets pass it (at least once); the rest of its batch follows. See the source for what that takes.
+//!
 //! Differences from Flume's sink: `acks` is `all` and the producer idempotent; an event's header chooses its topic only where
 //! `topic-header` names one (a `kafka` source sets `topic`: such a sink would write where that source reads); a record that can
 //! never be sent does not hold the others up; keys are placed as the Java client places them.

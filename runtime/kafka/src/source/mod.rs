@@ -9,6 +9,18 @@
 //! | `settings` | the options |
 //! | `poll_loop` | the thread |
 //!
+//! With `offsets "sink"` the source commits nothing: the `kafka` sink that names it in `offsets-of` does, in the transactions that
+//! hold its events, and a reader of what is committed sees each event once. What that takes and where it ends:
+//! - one memory channel, and nothing else that writes to or takes from it; both ends in one cluster; `read-committed`;
+//! - every agent of the group has a `transactional-id` of its own, the same after a restart: a new one waits for what an agent
+//!   that was killed left open, as long as a transaction may last (a minute);
+//! - dead letters, and events that an interceptor sends to other channels, come at least once;
+//! - interceptors that answer the same record with other events when it comes again (by the time, by what they saw before) decide
+//!   what is sent once; where they split a record and lose the header `kafka.place`, a crash in the middle of the record can repeat
+//!   some of its events;
+//! - what a partition that goes to another member has left in the channel after `revoke-wait` is not sent but read again there; the
+//!   same is true of what a stopping agent has not delivered in four seconds (or `revoke-wait`, where that is less).
+//!
 //! Differences from Flume's source: cooperative rebalancing; a batch waits 100 ms instead of 1 s to fill; a new group starts at the
 //! oldest record instead of the newest, so that nothing is passed over; headers of records become headers of events without being
 //! named; a key that is no text is kept (in `key-base64`); a value that is no Flume event goes to the dead-letter channel
