@@ -64,7 +64,8 @@ fn kept(queue: &Queue, events: Vec<Event>, journey: &Journey) -> (Vec<Stamped>, 
     let mut placed: Vec<(usize, Event)> = events
         .into_iter()
         .map(|event| {
-            last = event.header(PLACE).and_then(|place| place.parse().ok()).unwrap_or(last);
+            let place = event.header(PLACE).and_then(|place| place.parse().ok());
+            last = place.map_or(last, |place: usize| place.min(journey.places.len().saturating_sub(1)));
             (last, event)
         })
         .collect();

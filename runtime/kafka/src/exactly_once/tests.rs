@@ -112,7 +112,7 @@ fn what_interceptors_drop_is_passed_by_what_follows_and_at_the_end_without_any_e
     let (nothing, _) = ledger.stamp(batch.retain(|_| false), &journey);
     assert!(nothing.is_empty());
     assert_eq!(offsets(&ledger, &[]), Some(vec![]));
-    assert_eq!(offsets(&ledger, &[0]), Some(vec![(0, 4, 0)]));
+    assert_eq!(offsets(&ledger, &[0, 1]), Some(vec![(0, 4, 0), (1, 3, 0)]));
     commit(&ledger, &[0, 1]);
     assert!(is_settled(&ledger));
     let (journey, batch) = depart(&ledger, &[(0, 4)]);

@@ -121,7 +121,8 @@ impl Sink for KafkaSink {
 
     fn settled(&mut self, committed: bool) {
         if let Some(offsets) = &mut self.offsets {
-            offsets.settled(committed);
+            let orphans = offsets.settled(committed);
+            self.metrics.events_given_back.inc_by(orphans);
         }
     }
 

@@ -31,18 +31,22 @@ pub(super) struct Offsets {
     sources: Vec<String>,
     /// What the last batch held: settled with it, whatever became of each event.
     carried: Vec<(Arc<Ledger>, Vec<u64>)>,
+    /// How many events of it had a consumer that is no more.
+    orphans: u64,
 }
 
 impl Offsets {
     pub(super) fn new(agent: &str, sources: Vec<String>) -> Self {
-        Self { agent: agent.to_owned(), sources, carried: Vec::new() }
+        Self { agent: agent.to_owned(), sources, carried: Vec::new(), orphans: 0 }
     }
 
-    /// The last batch is taken for good.
-    pub(super) fn settled(&mut self, committed: bool) {
+    /// The last batch is taken for good, unless it comes again. Returns how many of its events nobody answered for.
+    pub(super) fn settled(&mut self, committed: bool) -> u64 {
+        let orphans = std::mem::take(&mut self.orphans);
         for (ledger, serials) in self.carried.drain(..).filter(|_| committed) {
             ledger.settle(&serials);
         }
+        if committed { orphans } else { 0 }
     }
 
     /// The consumers with offsets to commit although no event is left.
@@ -76,11 +80,11 @@ impl KafkaSink {
     /// Reads where the events of a batch come from.
     pub(super) fn load(&mut self, batch: &Batch) -> Load {
         let (freights, orphans, strays) = Freight::of(batch);
-        self.metrics.events_given_back.inc_by(orphans.len() as u64);
         // What of a batch comes again is a part of it.
         if let Some(offsets) = self.offsets.as_mut().filter(|offsets| offsets.carried.is_empty()) {
             let carried = |freight: &Freight| (Arc::clone(&freight.ledger), freight.serials.clone());
             offsets.carried = freights.iter().map(carried).collect();
+            offsets.orphans = offsets.orphans.max(orphans.len() as u64);
         }
         Load { freights, strays }
     }
@@ -167,11 +171,14 @@ impl KafkaSink {
 
     /// Commits offsets of events that interceptors have dropped, where no event follows that would take them along.
     pub(super) async fn commit_offsets_left(&mut self) -> Result<(), SinkError> {
-        let freights = self.offsets.as_ref().map(Offsets::left).unwrap_or_default();
+        let Some(offsets) = &self.offsets else { return Ok(()) };
+        let freights = offsets.left();
+        // Even with nothing to do: what a run before left open keeps the source from learning its offsets.
+        let sender = self.sender().await?;
         if freights.is_empty() {
+            self.keep(sender).await;
             return Ok(());
         }
-        let sender = self.sender().await?;
         let ended = async {
             settle_doubts(&freights).await?;
             let begun = call(&sender, |client| client.begin_transaction()).await;
