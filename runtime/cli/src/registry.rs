@@ -27,6 +27,7 @@ pub(crate) fn registry() -> Arc<Registry> {
         channels,
         sinks,
         sink_processors: millrace_components::sink_processors::factories(),
+        rules: millrace_kafka::rules(),
     })
 }
 

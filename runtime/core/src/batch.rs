@@ -266,6 +266,11 @@ impl Batch {
         &self.diverted
     }
 
+    /// The same for changing them.
+    pub fn diverted_mut(&mut self) -> &mut [Diverted] {
+        &mut self.diverted
+    }
+
     /// Takes over position, state and diverted events of another batch.
     pub(crate) fn take_over(&mut self, other: &mut Self) {
         self.position = other.position.take();

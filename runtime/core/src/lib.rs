@@ -11,7 +11,7 @@
 //! | `channel_processor` | hops 2 to 5: interceptors, selector, two-phase put |
 //! | `swap` | replacing an interceptor while batches flow |
 //! | `position`, `state` | what becomes durable together with events |
-//! | `factory`, `registry` | how components are declared and found |
+//! | `factory`, `registry`, `wiring` | how components are declared, found and connected |
 //! | `error` | what went wrong and whether to try again |
 //! | `metrics`, `health` | what components report about themselves |
 #![deny(missing_docs)]
@@ -38,6 +38,7 @@ mod sink;
 mod source;
 mod state;
 mod swap;
+mod wiring;
 
 pub use backoff::Backoff;
 pub use batch::{Batch, BatchLimit, Destination, Diverted};
@@ -70,3 +71,4 @@ pub use state::{
     StateTransaction, StateWrites, is_state_owner,
 };
 pub use swap::{SwapState, SwapStatus, Takeover};
+pub use wiring::{WiredChannel, WiredSink, WiredSource, Wiring, WiringRule};

@@ -1,7 +1,10 @@
 //! All types of components an agent knows. The command line fills one; a test brings its own small set.
 
-use crate::factory::{
-    ChannelFactory, InterceptorFactory, SelectorFactory, SinkFactory, SinkProcessorFactory, SourceFactory,
+use crate::{
+    factory::{
+        ChannelFactory, InterceptorFactory, SelectorFactory, SinkFactory, SinkProcessorFactory, SourceFactory,
+    },
+    wiring::WiringRule,
 };
 
 /// Lists of factories, by kind.
@@ -19,6 +22,8 @@ pub struct Registry {
     pub sinks: Vec<SinkFactory>,
     /// Sink processors.
     pub sink_processors: Vec<SinkProcessorFactory>,
+    /// What has to hold between components.
+    pub rules: Vec<WiringRule>,
 }
 
 impl Registry {

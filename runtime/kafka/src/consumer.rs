@@ -5,7 +5,10 @@
 //! on a thread of their own, one at a time; what becomes due meanwhile goes together with the next one.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,7 @@ use rdkafka::{
 
 use crate::{
     connection::told_error,
+    exactly_once::Ledger,
     marks::{Marks, partitions},
     metrics::KafkaMetrics,
     voice::Voice,
@@ -41,6 +45,8 @@ pub(crate) struct Group {
     changed: AtomicBool,
     /// How long a partition that shall go waits for the batch under way.
     revoke_wait: Duration,
+    /// What waits for the sink that commits the offsets; None: they are committed here.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 /// What is under way.
@@ -83,7 +89,12 @@ impl Flight {
 impl Group {
     pub(crate) fn new(component: ByteString, metrics: KafkaMetrics, revoke_wait: Duration) -> Self {
         let (flight, landed, changed) = (Mutex::default(), Condvar::new(), AtomicBool::new(false));
-        Self { voice: Voice::new(component), metrics, flight, landed, changed, revoke_wait }
+        Self { voice: Voice::new(component), metrics, flight, landed, changed, revoke_wait, ledger: None }
+    }
+
+    /// Leaves offsets to a sink.
+    pub(crate) fn with_ledger(self, ledger: Option<Arc<Ledger>>) -> Self {
+        Self { ledger, ..self }
     }
 
     pub(crate) fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -209,11 +220,23 @@ impl Group {
     fn revoked(&self, consumer: &GroupConsumer, list: &TopicPartitionList) {
         let gone = partitions(list);
         if !consumer.assignment_lost() {
-            if !self.wait_until_landed(self.revoke_wait) {
-                tracing::warn!("partitions go while their events are under way: these will be read twice");
+            let deadline = Instant::now() + self.revoke_wait;
+            let landed = self.wait_until_landed(self.revoke_wait);
+            match &self.ledger {
+                None if landed => {}
+                None => {
+                    tracing::warn!("partitions go while their events are under way: these will be read twice")
+                }
+                Some(ledger) if ledger.wait_until_settled(Some(&gone), deadline) => {}
+                Some(_) => tracing::info!(
+                    "partitions go before their events are sent: they are left to the next owner"
+                ),
             }
             // What cannot be committed now never can: the next owner reads it again.
             drop(self.commit_now(consumer));
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.revoked(&gone);
         }
         let mut flight = self.flight.lock();
         flight.owned.retain(|owned| !gone.contains(owned));
@@ -244,6 +267,9 @@ impl ConsumerContext for Group {
             Rebalance::Revoke(list) => self.revoked(consumer, list),
             Rebalance::Assign(list) => {
                 tracing::info!(partitions = list.count(), "partitions assigned");
+                if let Some(ledger) = &self.ledger {
+                    ledger.assigned(&partitions(list));
+                }
                 let mut flight = self.flight.lock();
                 flight.came = true;
                 flight.owned.extend(partitions(list));

@@ -7,6 +7,7 @@
 //! | `marks` | how far partitions were read |
 //! | `record` | a record of Kafka as an event |
 //! | `producer` | sends a batch and says what became of each record |
+//! | `exactly_once` | offsets of a source in the transactions of a sink |
 //! | `source`, `sink`, `channel` | the components |
 //!
 //! Invariants:
@@ -17,6 +18,7 @@
 mod channel;
 mod connection;
 mod consumer;
+mod exactly_once;
 mod marks;
 mod metrics;
 mod producer;
@@ -25,7 +27,7 @@ mod sink;
 mod source;
 mod voice;
 
-use millrace_core::{ChannelFactory, SinkFactory, SourceFactory};
+use millrace_core::{ChannelFactory, SinkFactory, SourceFactory, WiringRule};
 
 /// The sources.
 pub fn sources() -> Vec<SourceFactory> {
@@ -40,4 +42,9 @@ pub fn sinks() -> Vec<SinkFactory> {
 /// The channels.
 pub fn channels() -> Vec<ChannelFactory> {
     vec![channel::FACTORY]
+}
+
+/// What has to hold between sources, channels and sinks.
+pub fn rules() -> Vec<WiringRule> {
+    vec![exactly_once::wiring::check]
 }

@@ -24,7 +24,6 @@ impl Marks {
         self.entries.is_empty()
     }
 
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Mark> {
         self.entries.iter()
     }

@@ -27,6 +27,7 @@ struct KafkaFamilies {
     request_nanos: Family<Labels, Gauge>,
     transactions: Family<Labels, Counter>,
     transactions_aborted: Family<Labels, Counter>,
+    events_given_back: Family<Labels, Counter>,
 }
 
 impl KafkaFamilies {
@@ -69,6 +70,11 @@ impl KafkaFamilies {
             "Transactions aborted",
             all.transactions_aborted.clone(),
         );
+        metrics.register(
+            "kafka_events_given_back",
+            "Events that were not sent since their partition had gone to another member, who reads them again",
+            all.events_given_back.clone(),
+        );
         all
     }
 }
@@ -86,6 +92,7 @@ pub(crate) struct KafkaMetrics {
     request_nanos: Gauge,
     pub(crate) transactions: Counter,
     pub(crate) transactions_aborted: Counter,
+    pub(crate) events_given_back: Counter,
 }
 
 impl KafkaMetrics {
@@ -102,6 +109,7 @@ impl KafkaMetrics {
             request_nanos: all.request_nanos.get_or_create_owned(&labels),
             transactions: all.transactions.get_or_create_owned(&labels),
             transactions_aborted: all.transactions_aborted.get_or_create_owned(&labels),
+            events_given_back: all.events_given_back.get_or_create_owned(&labels),
             lag: all.lag,
         }
     }

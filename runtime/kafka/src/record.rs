@@ -21,6 +21,9 @@ use crate::marks::{Marks, is_among};
 pub(crate) const KEY: &str = "key";
 /// The header that holds a key which is no text.
 pub(crate) const KEY_BASE64: &str = "key-base64";
+/// The header that says which record of its batch an event is of, and later which event of its source it is. It stays between a
+/// source and the sink that commits its offsets.
+pub(crate) const PLACE: &str = "kafka.place";
 /// The header of an event out of a channel that could not be read, with the reason.
 const UNREADABLE: &str = "kafka-channel.unreadable";
 /// Different names of record headers that are remembered.
@@ -39,6 +42,8 @@ pub(crate) struct RecordRule {
     pub(crate) has_position: bool,
     /// Which headers of a record an event gets.
     pub(crate) record_headers: RecordHeaders,
+    /// Whether events say which record they are of.
+    pub(crate) has_place: bool,
 }
 
 /// Which headers of a record an event gets.
@@ -85,6 +90,22 @@ pub(crate) struct Filled {
     pub(crate) marks: Marks,
     /// How many of its records were no events.
     pub(crate) corrupt: u64,
+    /// Where each record was, if events say which one they are of.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a record was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) topic: ByteString,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl Place {
+    pub(crate) fn is_of_same_partition(&self, other: &Self) -> bool {
+        self.partition == other.partition && self.topic == other.topic
+    }
 }
 
 /// An event and where it was.
@@ -222,11 +243,17 @@ impl Filling {
         let mut corrupt = Vec::new();
         let mut reader = FlumeEventReader::default();
         let mut scratch = Vec::new();
+        let mut places = Vec::new();
         for row in &rows {
             marks.note(&row.topic, row.partition, row.offset + 1);
             let (event, reason) = self.read(&mut reader, memory.slice(row.body.clone()));
             let own = headers.get(row.headers.clone()).unwrap_or_default();
-            let headers = self.headers_of(&mut scratch, event.headers, row, own, &memory);
+            let mut headers = self.headers_of(&mut scratch, event.headers, row, own, &memory);
+            if self.rule.has_place {
+                headers.set(ByteString::from_static(PLACE), places.len().to_string().into());
+                let (topic, partition, offset) = (row.topic.clone(), row.partition, row.offset);
+                places.push(Place { topic, partition, offset });
+            }
             let event = Event { headers, body: event.body };
             match reason {
                 None => events.push(event),
@@ -240,7 +267,7 @@ impl Filling {
             let rejection = Rejection::new(self.rule.component.clone(), reason);
             batch.divert(event, Destination::DeadLetter(rejection));
         }
-        Filled { batch, marks, corrupt: count }
+        Filled { batch, marks, corrupt: count, places }
     }
 
     /// The events one by one, with their places. One that cannot be read is its bytes, with a header that says why.
@@ -360,6 +387,7 @@ mod tests {
             topic_header: None,
             has_position: true,
             record_headers: RecordHeaders::None,
+            has_place: false,
         };
         let mut filling = Filling::new(rule);
         for number in [0, 7, 10, -1, 1_700_000_000_123, i64::MAX, i64::MIN] {

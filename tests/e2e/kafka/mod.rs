@@ -2,6 +2,7 @@
 
 mod channel;
 mod delivery;
+mod exactly_once;
 mod refusals;
 mod sink;
 mod source;

@@ -174,10 +174,27 @@ impl ChannelProcessor {
     /// # Cancel safety
     /// A dropped call leaves the commit in doubt.
     pub async fn accept(&self, batch: Batch, shutdown: &CancellationToken) -> Result<(), ProcessError> {
+        self.accept_stamped(batch, shutdown, |batch| batch).await
+    }
+
+    /// The same; `stamp` gets the batch once, as the interceptors have left it and before any channel does, and may
+    /// change its events.
+    ///
+    /// # Errors
+    /// As [`ChannelProcessor::accept`].
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves the commit in doubt.
+    pub async fn accept_stamped(
+        &self,
+        batch: Batch,
+        shutdown: &CancellationToken,
+        stamp: impl FnOnce(Batch) -> Batch + Send,
+    ) -> Result<(), ProcessError> {
         self.received(&batch);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
         let batch = self.intercept_until_done(batch, &mut backoff, shutdown).await?;
-        let mut waiting = vec![batch];
+        let mut waiting = vec![stamp(batch)];
         while let Some(batch) = waiting.pop() {
             let pipeline = self.pipeline();
             let error = match self.store(&pipeline, &batch).await {

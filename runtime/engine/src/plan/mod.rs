@@ -12,6 +12,7 @@ use millrace_config::{
 use millrace_core::{PluginHost, Registry, Way};
 
 mod sinks;
+mod wiring;
 
 /// A checked configuration.
 #[derive(Clone)]
@@ -160,6 +161,10 @@ impl AgentPlan {
             deliveries,
             files: spec.files,
         };
+        // Between components that are wrong by themselves little can be said.
+        if !findings.has_errors() {
+            registry.rules.iter().for_each(|rule| findings.extend(rule(&wiring::wiring(&plan))));
+        }
         (plan, findings)
     }
 

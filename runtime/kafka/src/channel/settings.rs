@@ -165,6 +165,7 @@ impl Settings {
                 is_flume_event,
                 topic_header: None,
                 has_position: false,
+                has_place: false,
                 record_headers: RecordHeaders::None,
             },
             prefetch_events: section.count("prefetch"),

@@ -12,13 +12,18 @@
 //! With `transactional-id` a batch is a transaction: readers that read what is committed see all of it or nothing, but a commit whose
 //! answer was lost in a crash is repeated with the batch. Calls about transactions block and run on threads for that.
 //!
+//! With `offsets-of` such a transaction holds the offsets of the sources its events come from, too, and a lost answer is looked up:
+//! each event is written once, as seen by readers of what is committed. A record that can never be sent becomes a dead letter before
+//! offsets pass it (at least once); the rest of its batch follows. See the source for what that takes.
+//!
 //! Differences from Flume's sink: `acks` is `all` and the producer idempotent; an event's header chooses its topic only where
 //! `topic-header` names one (a `kafka` source sets `topic`: such a sink would write where that source reads); a record that can
 //! never be sent does not hold the others up; keys are placed as the Java client places them.
 
+mod offsets;
 pub(crate) mod outgoing;
 pub(crate) mod settings;
-mod transaction;
+pub(crate) mod transaction;
 
 use std::sync::Arc;
 
@@ -28,7 +33,7 @@ use millrace_config::{Diagnostics, Section};
 use millrace_core::{Batch, BuildContext, Clock, Refusal, Sink, SinkError, SinkFactory};
 use rdkafka::error::RDKafkaErrorCode;
 
-use self::{outgoing::Prepared, settings::Settings};
+use self::{offsets::Offsets, outgoing::Prepared, settings::Settings};
 use crate::{
     connection::{told, told_error},
     metrics::KafkaMetrics,
@@ -52,7 +57,9 @@ pub(crate) const FACTORY: SinkFactory = SinkFactory {
 fn build(section: &Section, cx: &BuildContext) -> Result<Box<dyn Sink>, Diagnostics> {
     let settings = Settings::new(section, cx)?;
     let expander = Expander::new(settings.templates(), settings.time_rule.clone());
+    let sources: Vec<String> = section.texts("offsets-of").iter().map(|name| name.value.clone()).collect();
     Ok(Box::new(KafkaSink {
+        offsets: (!sources.is_empty()).then(|| Offsets::new(&cx.agent, sources)),
         lacks_host_names: expander.uses_host_names(),
         expander,
         settings: Arc::new(settings),
@@ -73,6 +80,8 @@ struct KafkaSink {
     clock: Arc<dyn Clock>,
     /// Made with the first batch, and anew when it can go on no more.
     sender: Option<Sender>,
+    /// Of sources; None: these commit them themselves.
+    offsets: Option<Offsets>,
 }
 
 #[async_trait]
@@ -85,24 +94,36 @@ impl Sink for KafkaSink {
         }
         let settings = Arc::clone(&self.settings);
         let mut refusals = Vec::new();
+        let load = self.offsets.is_some().then(|| self.load(batch));
+        let clean = load.as_ref().and_then(|_| offsets::without_places(&settings, batch));
+        let batch = clean.as_ref().unwrap_or(batch);
         let prepared = Prepared::new(&settings, &mut self.expander, batch, self.clock.now(), &mut refusals);
         let sender = self.sender().await?;
-        let outcome = if self.settings.transactional_id.is_some() {
+        let outcome = if let Some(load) = load {
+            self.deliver_with_offsets(&sender, &prepared, refusals, load).await
+        } else if self.settings.transactional_id.is_some() {
             self.deliver_in_transaction(&sender, &prepared, refusals).await
         } else {
             Ok(self.deliver_rows(&sender, &prepared, refusals).await)
         };
-        match sender.fatal() {
-            // The next attempt makes another one.
-            Some(reason) => {
-                tracing::warn!(sink = %self.component, reason, "the producer can go on no more, making another one");
-                sender.close().await;
-            }
-            None if outcome.is_ok() || self.settings.transactional_id.is_none() => self.sender = Some(sender),
+        if outcome.is_ok() || self.settings.transactional_id.is_none() {
+            self.keep(sender).await;
+        } else {
             // Where a transaction stands is in doubt: the next client with its id settles that first.
-            None => sender.close().await,
+            sender.close().await;
         }
         outcome?.into_result()
+    }
+
+    async fn idle(&mut self) -> Result<(), SinkError> {
+        self.commit_offsets_left().await
+    }
+
+    fn settled(&mut self, committed: bool) {
+        if let Some(offsets) = &mut self.offsets {
+            let orphans = offsets.settled(committed);
+            self.metrics.events_given_back.inc_by(orphans);
+        }
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), SinkError> {
@@ -149,6 +170,17 @@ impl KafkaSink {
             return transaction::initialised(sender).await;
         }
         Ok(sender)
+    }
+
+    /// Keeps a client, unless it can go on no more: then the next attempt makes another one.
+    async fn keep(&mut self, sender: Sender) {
+        match sender.fatal() {
+            Some(reason) => {
+                tracing::warn!(sink = %self.component, reason, "the producer can go on no more, making another one");
+                sender.close().await;
+            }
+            None => self.sender = Some(sender),
+        }
     }
 
     /// Sends all rows; rows that were refused for company are sent again in halves.

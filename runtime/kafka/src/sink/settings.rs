@@ -83,6 +83,12 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         OptionKind::Text,
         "Makes each batch a transaction under this id, which nobody else may use; lane numbers are added to it",
     ),
+    OptionSpec::optional(
+        "offsets-of",
+        OptionKind::Texts,
+        "Commits the offsets of these `kafka` sources, which have `offsets \"sink\"` and the same memory channel, in the \
+         transaction that holds their events: exactly once for readers of what is committed; needs `transactional-id`",
+    ),
     OptionSpec::with_default(
         "compression",
         OptionKind::Choice(&["none", "gzip", "snappy", "lz4", "zstd"]),
@@ -154,6 +160,17 @@ impl Settings {
             section.optional_text("transactional-id").map(|id| format!("{id}-{}", cx.lane));
         producer_settings(section, transactional_id.as_deref(), &mut config, &mut findings);
         finish_config(section, &mut config, &mut findings);
+        if section.has("offsets-of") && transactional_id.is_none() {
+            let reason = "`offsets-of` needs `transactional-id`: offsets are committed in transactions";
+            findings.push(
+                Diagnostic::error("kafka::exactly-once", section.span_of("offsets-of"), reason).help(
+                    format!(
+                        "write `transactional-id \"{}-{}\"`, another one in each agent",
+                        cx.agent, cx.component
+                    ),
+                ),
+            );
+        }
         let time_rule = time_rule(section).unwrap_or_else(|found| {
             findings.extend(found);
             TimeRule::default()

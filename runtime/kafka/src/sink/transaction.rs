@@ -15,11 +15,12 @@ use crate::{
 };
 
 /// How long one call about a transaction may take; a call that may be repeated is.
-const CALL_MAX: Duration = Duration::from_secs(30);
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(30);
 /// How often a call is repeated before the batch comes again as a whole.
 const CALLS_MAX: usize = 4;
 
-type Client = ThreadedProducer<Deliveries>;
+/// What sends.
+pub(crate) type Client = ThreadedProducer<Deliveries>;
 
 /// A client that has taken over its transactional id: what a former one left open is aborted.
 pub(super) async fn initialised(sender: Sender) -> Result<Sender, SinkError> {
@@ -91,7 +92,7 @@ impl KafkaSink {
     }
 
     /// Which of these rows a broker refuses when they come alone. Each is tried in a transaction that is aborted.
-    async fn find_too_large(
+    pub(super) async fn find_too_large(
         &self,
         sender: &Sender,
         prepared: &Prepared<'_>,
@@ -122,7 +123,7 @@ impl KafkaSink {
         Ok(outcome.refusals)
     }
 
-    async fn abort(&self, sender: &Sender) -> KafkaResult<()> {
+    pub(super) async fn abort(&self, sender: &Sender) -> KafkaResult<()> {
         self.metrics.transactions_aborted.inc();
         call(sender, |client| client.abort_transaction(CALL_MAX)).await
     }
@@ -137,18 +138,21 @@ fn sender_reason(error: &KafkaError) -> String {
 }
 
 /// Runs a call that blocks where that is allowed, and repeats it where the client says that this is the thing to do.
-async fn call(sender: &Sender, what: fn(&Client) -> KafkaResult<()>) -> KafkaResult<()> {
+pub(super) async fn call(sender: &Sender, what: fn(&Client) -> KafkaResult<()>) -> KafkaResult<()> {
     let client = sender.client();
-    let called = tokio::task::spawn_blocking(move || {
-        let mut last = Ok(());
-        for _ in 0..CALLS_MAX {
-            last = what(&client);
-            match &last {
-                Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
-                _ => break,
-            }
-        }
-        last
-    });
+    let called = tokio::task::spawn_blocking(move || repeated(|| what(&client)));
     called.await.unwrap_or(Err(KafkaError::Canceled))
+}
+
+/// Repeats a call where the client says that this is the thing to do. Blocks.
+pub(crate) fn repeated(what: impl Fn() -> KafkaResult<()>) -> KafkaResult<()> {
+    let mut last = Ok(());
+    for _ in 0..CALLS_MAX {
+        last = what();
+        match &last {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
+            _ => break,
+        }
+    }
+    last
 }

@@ -19,6 +19,7 @@ use super::settings::Settings;
 use crate::{
     connection::{told, told_error},
     consumer::{Group, GroupConsumer},
+    exactly_once::{Journey, Ledger},
     marks::Marks,
     record::{Filled, Filling},
 };
@@ -29,11 +30,15 @@ const POLL_MAX: Duration = Duration::from_millis(100);
 const POLL_WAITING: Duration = Duration::from_millis(5);
 /// How long a full batch waits for the one before it until partitions are paused; what was fetched ahead is fetched again then.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a consumer that ends stays a member for the sink that commits its offsets; less than a reload waits for a source.
+const LEAVE_MAX: Duration = Duration::from_secs(4);
 
 /// A batch on its way into the channels.
 pub(super) struct Departure {
     pub(super) batch: Batch,
     pub(super) marks: Marks,
+    /// Where its records were, if a sink commits the offsets.
+    pub(super) journey: Option<Journey>,
 }
 
 /// The thread's own.
@@ -60,10 +65,14 @@ impl PollLoop {
         cx: &SourceContext,
         stop: Arc<AtomicBool>,
     ) -> Self {
+        let consumer = Arc::new(consumer);
+        if let Some(ledger) = &consumer.context().ledger {
+            ledger.set_consumer(&consumer);
+        }
         Self {
             filling: Filling::new(settings.rule.clone()),
             settings,
-            consumer: Arc::new(consumer),
+            consumer,
             due: None,
             departures,
             stop,
@@ -87,15 +96,33 @@ impl PollLoop {
         let (group, consumer) = (self.group(), Arc::clone(&self.consumer));
         let polled = std::thread::scope(|scope| {
             let _end = group.end_commits();
-            scope.spawn(|| group.commit_all(&consumer));
+            if group.ledger.is_none() {
+                scope.spawn(|| group.commit_all(&consumer));
+            }
             self.poll_until_stopped(&group)
         });
+        if let Some(ledger) = &group.ledger {
+            self.stay_until_settled(&group, ledger);
+        }
         // Whoever is revoked while the consumer closes has nothing under way any more.
         if let Err(error) = group.commit_now(&self.consumer) {
             let error = told_error(&error);
             tracing::warn!(error, "offsets not committed at the end: events will be read twice");
         }
         polled
+    }
+
+    /// Remains a member for as long as the sink commits what is left in the channel. What is not done then is read again.
+    fn stay_until_settled(&mut self, group: &Group, ledger: &Ledger) {
+        self.set_paused(group, true);
+        let until = Instant::now() + self.settings.revoke_wait.min(LEAVE_MAX);
+        while !ledger.wait_until_settled(None, Instant::now() + POLL_WAITING) && Instant::now() < until {
+            if let Err(error) = self.poll_once(group, POLL_WAITING) {
+                self.note_failure(&error);
+                break;
+            }
+        }
+        ledger.close();
     }
 
     fn poll_until_stopped(&mut self, group: &Group) -> Result<(), SourceError> {
@@ -124,13 +151,32 @@ impl PollLoop {
 
     fn depart(&mut self, group: &Group) {
         self.due = None;
-        let Filled { batch, marks, corrupt } = self.filling.take();
+        let Filled { batch, marks, corrupt, places } = self.filling.take();
         self.metrics.read_failures.inc_by(corrupt);
+        let journey = group.ledger.as_ref().map(|ledger| ledger.depart(&places, &marks));
+        if let (Some(ledger), Some(journey)) = (&group.ledger, &journey) {
+            self.learn_starts(ledger, journey);
+        }
         group.departed(marks.clone());
         // There is room: the one before has arrived. Closed: the source stops, and this is read again.
-        if self.departures.try_send(Departure { batch, marks: marks.clone() }).is_err() {
+        if self.departures.try_send(Departure { batch, marks: marks.clone(), journey }).is_err() {
             group.lost(&marks);
             self.stop.store(true, Ordering::Release);
+        }
+    }
+
+    /// A batch goes on only when it is known which of its events were delivered before.
+    fn learn_starts(&self, ledger: &Ledger, journey: &Journey) {
+        while let Err(error) = ledger.learn_starts(&self.consumer, journey) {
+            tracing::warn!(
+                error = told_error(&error),
+                "cannot ask for the offsets of the group, trying again"
+            );
+            self.health.failed(self.clock.now(), &told_error(&error));
+            if self.stop.load(Ordering::Acquire) {
+                return ledger.close();
+            }
+            std::thread::sleep(POLL_MAX);
         }
     }
 

@@ -35,6 +35,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Whether records of transactions that are open or were aborted are read",
     ),
     OptionSpec::with_default(
+        "offsets",
+        OptionKind::Choice(&["source", "sink"]),
+        "source",
+        "Who commits offsets: the source, when the channels have the events (at least once), or the `kafka` sink whose \
+         `offsets-of` names this source, in its transactions (exactly once)",
+    ),
+    OptionSpec::with_default(
         "assignment",
         OptionKind::Choice(&["cooperative-sticky", "range", "roundrobin"]),
         "cooperative-sticky",
@@ -127,6 +134,22 @@ impl Settings {
                     .help("write `assignment \"range\"` beside it, for all members of the group"),
             );
         }
+        let for_sink = section.text("offsets") == "sink";
+        if for_sink && section.text("isolation") != "read-committed" {
+            let reason = "`offsets \"sink\"` needs isolation \"read-committed\": otherwise offsets of open transactions are not \
+                          waited for";
+            findings.push(
+                Diagnostic::error("kafka::exactly-once", section.span_of("isolation"), reason)
+                    .help("write `isolation \"read-committed\"`"),
+            );
+        }
+        if for_sink && config.get("group.protocol").is_some_and(|protocol| protocol != "classic") {
+            let reason = "`offsets \"sink\"` needs `group.protocol` \"classic\", whose generations protect the offsets";
+            findings.push(
+                Diagnostic::error("kafka::exactly-once", section.span_of("properties"), reason)
+                    .help("leave `group.protocol` out"),
+            );
+        }
         if section.text("group").is_empty() {
             findings.push(Diagnostic::error(
                 "kafka::no-group",
@@ -158,6 +181,7 @@ impl Settings {
                 topic_header,
                 has_position: section.boolean("position-headers"),
                 record_headers,
+                has_place: for_sink,
             },
             batch_events_max: section.count("batch-size"),
             batch_bytes_max: usize::try_from(section.size("batch-bytes")).unwrap_or(usize::MAX),
