@@ -118,7 +118,7 @@ async fn received(broker: &KafkaBroker, folder: &Path, topic: &str, group: &str,
         "kafka \"in\" {{ bootstrap-servers {:?}; topics {topic:?}; group {group:?}; {options} }}",
         broker.address()
     );
-    let rig = SourceRig::start(&factory, &kdl, RecordingChannel::default(), folder);
+    let rig = SourceRig::start(&factory, &kdl, RecordingChannel::forgetting(), folder);
     let accepted = rig.context.metrics.source("test").events_accepted;
     while accepted.get() == 0 {
         tokio::time::sleep(Duration::from_micros(200)).await;

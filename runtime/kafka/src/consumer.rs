@@ -137,18 +137,23 @@ impl Group {
         self.landed.notify_all();
     }
 
-    /// Whether no batch is under way.
-    pub(crate) fn is_landed(&self) -> bool {
-        self.flight.lock().out.is_empty()
-    }
-
     /// Whether no batch is under way, after waiting for that so long.
     pub(crate) fn wait_until_landed(&self, wait: Duration) -> bool {
+        self.wait_for_fewer_than(1, wait)
+    }
+
+    /// Whether fewer batches than these are under way.
+    pub(crate) fn has_fewer_than(&self, batches: usize) -> bool {
+        self.flight.lock().out.len() < batches
+    }
+
+    /// The same after waiting for it so long.
+    pub(crate) fn wait_for_fewer_than(&self, batches: usize, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;
         let mut flight = self.flight.lock();
-        while !flight.out.is_empty() {
+        while flight.out.len() >= batches {
             if self.landed.wait_until(&mut flight, deadline).timed_out() {
-                return flight.out.is_empty();
+                return flight.out.len() < batches;
             }
         }
         true
@@ -156,7 +161,7 @@ impl Group {
 
     /// What went since the last time, and whether something came; None when nothing has changed, which costs nothing.
     pub(crate) fn take_changes(&self) -> Option<(Vec<(ByteString, i32)>, bool)> {
-        if !self.changed.swap(false, Ordering::AcqRel) {
+        if !self.changed.load(Ordering::Acquire) || !self.changed.swap(false, Ordering::AcqRel) {
             return None;
         }
         let mut flight = self.flight.lock();

@@ -23,6 +23,7 @@ mod marks;
 mod metrics;
 mod producer;
 mod record;
+mod records;
 mod sink;
 mod source;
 mod voice;

@@ -1,21 +1,22 @@
-//! Records of Kafka as events: a batch is filled from records one by one, and becomes events all at once.
+//! Records of Kafka on their way to be events: a batch is filled from records one by one, on the thread that polls.
+//! [`Records`] make events of it, on another.
 //!
 //! All bytes of a batch (bodies, keys, headers, numbers as text) are copied once into one piece of memory; the events are
 //! slices of it. What repeats (topic, partition, header names) is text that is shared.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use bytestring::ByteString;
-use millrace_components::flume_event::FlumeEventReader;
-use millrace_core::{Batch, Destination, Event, Headers, Rejection};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::marks::{Marks, is_among};
+use crate::{
+    marks::is_among,
+    records::{Place, Records},
+};
 
 /// The header that holds the key of a record.
 pub(crate) const KEY: &str = "key";
@@ -25,7 +26,7 @@ pub(crate) const KEY_BASE64: &str = "key-base64";
 /// source and the sink that commits its offsets.
 pub(crate) const PLACE: &str = "kafka.place";
 /// The header of an event out of a channel that could not be read, with the reason.
-const UNREADABLE: &str = "kafka-channel.unreadable";
+pub(crate) const UNREADABLE: &str = "kafka-channel.unreadable";
 /// Different names of record headers that are remembered.
 const NAMES_MAX: usize = 256;
 
@@ -58,74 +59,45 @@ pub(crate) enum RecordHeaders {
 }
 
 /// A part of the batch's memory.
-type Slice = Range<usize>;
+pub(crate) type Slice = Range<usize>;
 
-struct Row {
-    topic: ByteString,
-    partition: i32,
-    offset: i64,
-    body: Slice,
-    key: Option<Slice>,
+pub(crate) struct Row {
+    pub(crate) topic: ByteString,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) body: Slice,
+    pub(crate) key: Option<Slice>,
     /// Where in `headers`.
-    headers: Range<usize>,
-    offset_text: Slice,
-    timestamp: Slice,
+    pub(crate) headers: Range<usize>,
+    pub(crate) offset_text: Slice,
+    pub(crate) timestamp: Slice,
+}
+
+impl Row {
+    pub(crate) fn place(&self) -> Place {
+        Place { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
 }
 
 /// A batch that is being filled.
 pub(crate) struct Filling {
-    rule: RecordRule,
+    rule: Arc<RecordRule>,
     memory: BytesMut,
     rows: Vec<Row>,
     headers: Vec<(ByteString, Slice)>,
     topics: Vec<ByteString>,
     names: Vec<ByteString>,
-    /// Numbers of partitions as text; the one needed last is the first.
-    partitions: Vec<(i32, ByteString)>,
-}
-
-/// A batch that is full enough, and how far it reaches.
-pub(crate) struct Filled {
-    pub(crate) batch: Batch,
-    pub(crate) marks: Marks,
-    /// How many of its records were no events.
-    pub(crate) corrupt: u64,
-    /// Where each record was, if events say which one they are of.
-    pub(crate) places: Vec<Place>,
-}
-
-/// Where a record was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) topic: ByteString,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-}
-
-impl Place {
-    pub(crate) fn is_of_same_partition(&self, other: &Self) -> bool {
-        self.partition == other.partition && self.topic == other.topic
-    }
-}
-
-/// An event and where it was.
-pub(crate) struct Placed {
-    pub(crate) event: Event,
-    pub(crate) topic: ByteString,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
 }
 
 impl Filling {
     pub(crate) fn new(rule: RecordRule) -> Self {
         Self {
-            rule,
+            rule: Arc::new(rule),
             memory: BytesMut::new(),
             rows: Vec::new(),
             headers: Vec::new(),
             topics: Vec::new(),
             names: Vec::new(),
-            partitions: Vec::new(),
         }
     }
 
@@ -163,18 +135,6 @@ impl Filling {
             return last.topic.clone();
         }
         known(&mut self.topics, name)
-    }
-
-    fn partition(&mut self, number: i32) -> ByteString {
-        match self.partitions.iter().position(|(known, _)| *known == number) {
-            Some(place) => self.partitions.swap(0, place),
-            None => {
-                self.partitions.push((number, number.to_string().into()));
-                let last = self.partitions.len() - 1;
-                self.partitions.swap(0, last);
-            }
-        }
-        self.partitions.first().map(|(_, text)| text.clone()).unwrap_or_default()
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Slice {
@@ -232,134 +192,14 @@ impl Filling {
         self.rows.retain(|row| !is_among(partitions, &row.topic, row.partition));
     }
 
-    /// The batch; the next one starts empty.
-    pub(crate) fn take(&mut self) -> Filled {
-        let capacity = self.memory.len();
-        let memory = std::mem::replace(&mut self.memory, BytesMut::with_capacity(capacity)).freeze();
+    /// What was added; the next batch starts empty. Costs the same however much it is.
+    pub(crate) fn take(&mut self) -> Records {
+        let memory = std::mem::take(&mut self.memory);
+        self.memory.reserve(memory.len());
         let rows = std::mem::take(&mut self.rows);
+        self.rows.reserve(rows.len());
         let headers = std::mem::take(&mut self.headers);
-        let mut marks = Marks::default();
-        let mut events = Vec::with_capacity(rows.len());
-        let mut corrupt = Vec::new();
-        let mut reader = FlumeEventReader::default();
-        let mut scratch = Vec::new();
-        let mut places = Vec::new();
-        for row in &rows {
-            marks.note(&row.topic, row.partition, row.offset + 1);
-            let (event, reason) = self.read(&mut reader, memory.slice(row.body.clone()));
-            let own = headers.get(row.headers.clone()).unwrap_or_default();
-            let mut headers = self.headers_of(&mut scratch, event.headers, row, own, &memory);
-            if self.rule.has_place {
-                headers.set(ByteString::from_static(PLACE), places.len().to_string().into());
-                let (topic, partition, offset) = (row.topic.clone(), row.partition, row.offset);
-                places.push(Place { topic, partition, offset });
-            }
-            let event = Event { headers, body: event.body };
-            match reason {
-                None => events.push(event),
-                Some(reason) => corrupt.push((event, reason)),
-            }
-        }
-        self.rows = Vec::with_capacity(rows.len());
-        let count = corrupt.len() as u64;
-        let mut batch = Batch::new(events);
-        for (event, reason) in corrupt {
-            let rejection = Rejection::new(self.rule.component.clone(), reason);
-            batch.divert(event, Destination::DeadLetter(rejection));
-        }
-        Filled { batch, marks, corrupt: count, places }
-    }
-
-    /// The events one by one, with their places. One that cannot be read is its bytes, with a header that says why.
-    pub(crate) fn take_placed(&mut self) -> Vec<Placed> {
-        let memory = std::mem::take(&mut self.memory).freeze();
-        let rows = std::mem::take(&mut self.rows);
-        let headers = std::mem::take(&mut self.headers);
-        let (mut reader, mut scratch) = (FlumeEventReader::default(), Vec::new());
-        let mut placed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let own = headers.get(row.headers.clone()).unwrap_or_default();
-            let (event, reason) = self.read(&mut reader, memory.slice(row.body.clone()));
-            let mut headers = self.headers_of(&mut scratch, event.headers, &row, own, &memory);
-            if let Some(reason) = reason {
-                headers.set(ByteString::from_static(UNREADABLE), reason.into());
-            }
-            let event = Event { headers, body: event.body };
-            placed.push(Placed { event, topic: row.topic, partition: row.partition, offset: row.offset });
-        }
-        placed
-    }
-
-    /// A value as an event; what is none is a body, with the reason.
-    fn read(&self, reader: &mut FlumeEventReader, value: Bytes) -> (Event, Option<String>) {
-        if !self.rule.is_flume_event {
-            return (Event::new(value), None);
-        }
-        match reader.read(value.clone()) {
-            Ok(event) => (event, None),
-            Err(error) => (Event::new(value), Some(error.to_string())),
-        }
-    }
-
-    /// The headers of an event: its own, those of the record, and where it comes from. What is there already stays, but the
-    /// key is always the record's.
-    fn headers_of(
-        &mut self,
-        scratch: &mut Vec<(ByteString, ByteString)>,
-        event: Headers,
-        row: &Row,
-        own: &[(ByteString, Slice)],
-        memory: &Bytes,
-    ) -> Headers {
-        let adds_nothing = own.is_empty() && row.key.is_none() && !self.rule.has_position;
-        if adds_nothing && self.rule.topic_header.is_none() {
-            return event;
-        }
-        scratch.clear();
-        scratch.extend(event.iter().cloned());
-        for (name, value) in own {
-            add_if_absent(scratch, name, || text(memory.slice(value.clone())));
-        }
-        if self.rule.has_position {
-            if !row.timestamp.is_empty() {
-                let name = ByteString::from_static("timestamp");
-                add_if_absent(scratch, &name, || text(memory.slice(row.timestamp.clone())));
-            }
-            let partition = self.partition(row.partition);
-            add_if_absent(scratch, &ByteString::from_static("partition"), || partition);
-            let name = ByteString::from_static("offset");
-            add_if_absent(scratch, &name, || text(memory.slice(row.offset_text.clone())));
-        }
-        if let Some(name) = &self.rule.topic_header {
-            add_if_absent(scratch, name, || row.topic.clone());
-        }
-        if let Some(key) = &row.key {
-            scratch.retain(|(name, _)| name != KEY && name != KEY_BASE64);
-            let key = memory.slice(key.clone());
-            scratch.push(match ByteString::try_from(key.clone()) {
-                Ok(key) => (ByteString::from_static(KEY), key),
-                Err(_) => (ByteString::from_static(KEY_BASE64), BASE64_STANDARD.encode(key).into()),
-            });
-        }
-        scratch.drain(..).collect()
-    }
-}
-
-fn add_if_absent(
-    entries: &mut Vec<(ByteString, ByteString)>,
-    name: &ByteString,
-    value: impl FnOnce() -> ByteString,
-) {
-    if !entries.iter().any(|(known, _)| known == name) {
-        entries.push((name.clone(), value()));
-    }
-}
-
-/// Bytes as text; what is no text is replaced.
-fn text(bytes: Bytes) -> ByteString {
-    match ByteString::try_from(bytes.clone()) {
-        Ok(text) => text,
-        Err(_) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Records::new(Arc::clone(&self.rule), memory.freeze(), rows, headers)
     }
 }
 
@@ -394,7 +234,5 @@ mod tests {
             let place = filling.copy_number(number);
             assert_eq!(filling.memory[place], *number.to_string().as_bytes());
         }
-        let texts: Vec<_> = [3, 4, 3, 5, 4].map(|number| filling.partition(number).to_string()).into();
-        assert_eq!(texts, ["3", "4", "3", "5", "4"]);
     }
 }

@@ -21,6 +21,7 @@ struct State {
     batches: Mutex<Vec<Vec<Event>>>,
     positions: Mutex<BTreeMap<String, Positions>>,
     refusals: AtomicUsize,
+    forgets: bool,
     changed: Notify,
 }
 
@@ -31,6 +32,11 @@ pub struct RecordingChannel {
 }
 
 impl RecordingChannel {
+    /// A channel that lets go of what is committed: for measurements.
+    pub fn forgetting() -> Self {
+        Self { state: Arc::new(State { forgets: true, ..State::default() }) }
+    }
+
     /// The next `count` puts find the channel full.
     pub fn refuse_next(&self, count: usize) {
         self.state.refusals.store(count, Ordering::SeqCst);
@@ -123,7 +129,7 @@ impl PutTransaction for RecordingPut {
             if let Some(update) = batch.position() {
                 update.apply_to(self.state.positions.lock().entry(update.source.to_string()).or_default());
             }
-            if !batch.is_empty() {
+            if !batch.is_empty() && !self.state.forgets {
                 self.state.batches.lock().push(batch.into_events());
             }
         }

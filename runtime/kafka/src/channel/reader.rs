@@ -122,7 +122,7 @@ impl Reading {
 
     fn hand_over(&mut self) {
         if !self.filling.is_empty() {
-            self.shared.store.lock().add(self.filling.take_placed());
+            self.shared.store.lock().add(self.filling.take().into_placed());
             self.shared.changed.notify_waiters();
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytestring::ByteString;
 use millrace_core::{BatchLimit, Event};
 
-use crate::{marks::Marks, record::Placed};
+use crate::{marks::Marks, records::Placed};
 
 /// An event that was read, with its place.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ mod tests {
     use millrace_core::{BatchLimit, Event};
 
     use super::{Store, Taken};
-    use crate::record::Placed;
+    use crate::records::Placed;
 
     fn placed(partition: i32, offset: i64) -> Placed {
         Placed { event: Event::new(format!("{partition}/{offset}")), topic: "t".into(), partition, offset }

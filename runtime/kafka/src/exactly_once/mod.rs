@@ -46,11 +46,7 @@ pub(crate) use self::{
     queue::Standing,
     stamp::Journey,
 };
-use crate::{
-    consumer::GroupConsumer,
-    marks::Marks,
-    record::{PLACE, Place},
-};
+use crate::{consumer::GroupConsumer, marks::Marks, record::PLACE, records::Place};
 
 /// How long a broker may take to tell offsets.
 const LOOK_UP_MAX: Duration = Duration::from_secs(10);

@@ -7,10 +7,7 @@ use bytestring::ByteString;
 use millrace_core::{Batch, Destination, Event, Rejection};
 
 use super::{Freight, Journey, Ledger, Position, Standing, read_stamp};
-use crate::{
-    marks::Marks,
-    record::{PLACE, Place},
-};
+use crate::{marks::Marks, record::PLACE, records::Place};
 
 fn ledger(partitions: &[i32]) -> Arc<Ledger> {
     let ledger = Ledger::new("agent".into(), "in".into());

@@ -1,7 +1,7 @@
 //! `kafka`: reads topics as a member of a consumer group.
 //!
-//! A thread of its own polls the consumer, since that is how librdkafka works best: it fills a batch while the one before is
-//! on its way into the channels. When a batch has arrived its offsets are committed, never earlier. While channels are full,
+//! A thread of its own polls the consumer, since that is how librdkafka works best: it fills a batch while those before it are
+//! on their way into the channels, in order. When a batch has arrived its offsets are committed, never earlier. While channels are full,
 //! the partitions are paused and polling goes on, so that the group keeps its member.
 //!
 //! | module | holds |
@@ -41,7 +41,7 @@ use millrace_core::{Batch, BuildContext, ProcessError, Source, SourceContext, So
 use tokio::sync::mpsc;
 
 use self::{
-    poll_loop::{Departure, PollLoop},
+    poll_loop::{Departure, PollLoop, UNDER_WAY_MAX},
     settings::{OPTIONS, Settings},
 };
 use crate::{
@@ -94,7 +94,7 @@ impl Source for KafkaSource {
             .config
             .create_with_context(group)
             .map_err(|error| SourceError::failed("no consumer", told_error(&error)))?;
-        let (batches, mut departures) = mpsc::channel(1);
+        let (batches, mut departures) = mpsc::channel(UNDER_WAY_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let polling = PollLoop::new(settings, consumer, batches, &cx, Arc::clone(&stop));
         let group = polling.group();
@@ -123,7 +123,9 @@ async fn accept_all(
             () = cx.shutdown.cancelled() => return Ok(()),
             departure = departures.recv() => departure,
         };
-        let Some(Departure { batch, marks, journey }) = departure else { return Ok(()) };
+        let Some(Departure { records, marks, journey }) = departure else { return Ok(()) };
+        let (batch, corrupt) = records.into_batch();
+        cx.metrics.read_failures.inc_by(corrupt);
         let accepted = match (&group.ledger, journey) {
             (Some(ledger), Some(journey)) => accept_for_sink(batch, &journey, ledger, group, cx).await,
             _ => cx.processor.accept(batch, &cx.shutdown).await,

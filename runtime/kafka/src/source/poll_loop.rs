@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millrace_core::{Batch, Clock, Health, HealthState, SourceContext, SourceError, SourceMetrics};
+use millrace_core::{Clock, Health, HealthState, SourceContext, SourceError, SourceMetrics};
 use rdkafka::{
     consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
@@ -21,13 +21,18 @@ use crate::{
     consumer::{Group, GroupConsumer},
     exactly_once::{Journey, Ledger},
     marks::Marks,
-    record::{Filled, Filling},
+    record::Filling,
+    records::Records,
 };
 
 /// How long the thread may be away from what else there is to do.
 const POLL_MAX: Duration = Duration::from_millis(100);
-/// The same while a batch waits for the one before it.
+/// Batches on their way into the channels, in order: one is put while the others wait, and nobody waits for whoever wakes up.
+pub(super) const UNDER_WAY_MAX: usize = 4;
+/// The same while a batch waits for those before it.
 const POLL_WAITING: Duration = Duration::from_millis(5);
+/// How many records are taken without looking at anything else.
+const RUN_RECORDS_MAX: usize = 256;
 /// How long a full batch waits for the one before it until partitions are paused; what was fetched ahead is fetched again then.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a consumer that ends stays a member for the sink that commits its offsets; less than a reload waits for a source.
@@ -35,7 +40,7 @@ const LEAVE_MAX: Duration = Duration::from_secs(4);
 
 /// A batch on its way into the channels.
 pub(super) struct Departure {
-    pub(super) batch: Batch,
+    pub(super) records: Records,
     pub(super) marks: Marks,
     /// Where its records were, if a sink commits the offsets.
     pub(super) journey: Option<Journey>,
@@ -128,7 +133,7 @@ impl PollLoop {
     fn poll_until_stopped(&mut self, group: &Group) -> Result<(), SourceError> {
         while !self.stop.load(Ordering::Acquire) {
             if self.is_ready() {
-                if !group.is_landed() {
+                if !group.has_fewer_than(UNDER_WAY_MAX) {
                     self.hold_back(group);
                     continue;
                 }
@@ -151,15 +156,15 @@ impl PollLoop {
 
     fn depart(&mut self, group: &Group) {
         self.due = None;
-        let Filled { batch, marks, corrupt, places } = self.filling.take();
-        self.metrics.read_failures.inc_by(corrupt);
-        let journey = group.ledger.as_ref().map(|ledger| ledger.depart(&places, &marks));
+        let records = self.filling.take();
+        let marks = records.marks();
+        let journey = group.ledger.as_ref().map(|ledger| ledger.depart(&records.places(), &marks));
         if let (Some(ledger), Some(journey)) = (&group.ledger, &journey) {
             self.learn_starts(ledger, journey);
         }
         group.departed(marks.clone());
-        // There is room: the one before has arrived. Closed: the source stops, and this is read again.
-        if self.departures.try_send(Departure { batch, marks: marks.clone(), journey }).is_err() {
+        // There is room for so many. Closed: the source stops, and this is read again.
+        if self.departures.try_send(Departure { records, marks: marks.clone(), journey }).is_err() {
             group.lost(&marks);
             self.stop.store(true, Ordering::Release);
         }
@@ -180,17 +185,17 @@ impl PollLoop {
         }
     }
 
-    /// One batch is full and the one before has not arrived.
+    /// A batch is ready and too many before it have not arrived.
     fn hold_back(&mut self, group: &Group) {
         if !self.is_full() {
             // There is room for more.
             return self.poll_once(group, POLL_WAITING).unwrap_or_else(|error| self.note_failure(&error));
         }
-        if group.wait_until_landed(GRACE) {
+        if group.wait_for_fewer_than(UNDER_WAY_MAX, GRACE) {
             return;
         }
         self.set_paused(group, true);
-        while !self.stop.load(Ordering::Acquire) && !group.is_landed() {
+        while !self.stop.load(Ordering::Acquire) && !group.has_fewer_than(UNDER_WAY_MAX) {
             // Nothing comes while all is paused, but the group wants to hear of its member.
             if let Err(error) = self.poll_once(group, POLL_MAX) {
                 self.note_failure(&error);
@@ -211,15 +216,34 @@ impl PollLoop {
 
     fn poll(&mut self, group: &Group) -> Result<(), SourceError> {
         let wait = match self.due {
-            _ if !group.is_landed() => POLL_WAITING,
+            _ if !group.has_fewer_than(UNDER_WAY_MAX) => POLL_WAITING,
             Some(due) => due.saturating_duration_since(Instant::now()).min(POLL_MAX),
             None => POLL_MAX,
         };
         self.poll_once(group, wait)
     }
 
+    /// Waits for a record, and takes those that are there already along with it: looking at the clock and at what else there is
+    /// to do costs as much as a record.
     fn poll_once(&mut self, group: &Group, wait: Duration) -> Result<(), SourceError> {
         let consumer = Arc::clone(&self.consumer);
+        let mut more = self.poll_record(group, &consumer, wait)?;
+        for _ in 1..RUN_RECORDS_MAX {
+            if !more || self.is_full() {
+                break;
+            }
+            more = self.poll_record(group, &consumer, Duration::ZERO)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there was a record.
+    fn poll_record(
+        &mut self,
+        group: &Group,
+        consumer: &GroupConsumer,
+        wait: Duration,
+    ) -> Result<bool, SourceError> {
         let polled = consumer.poll(wait);
         // Before anything is added: a partition may have gone and come back.
         if let Some((gone, came)) = group.take_changes() {
@@ -235,11 +259,11 @@ impl PollLoop {
                 }
                 self.filling.add(&record);
                 self.recovered(group);
+                Ok(true)
             }
-            Some(Err(error)) => self.failed(group, &error)?,
-            None => {}
+            Some(Err(error)) => self.failed(group, &error).map(|()| false),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     fn recovered(&mut self, group: &Group) {
