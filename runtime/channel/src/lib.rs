@@ -14,5 +14,5 @@ mod memory;
 mod room;
 
 pub use factories::factories;
-pub use file::{FileChannel, FileOptions};
+pub use file::{Compression, EncryptionOptions, FileChannel, FileOptions, KeySource, Sync};
 pub use memory::{MemoryChannel, MemoryOptions};

@@ -4,6 +4,7 @@ mod again;
 mod crash;
 mod damage;
 mod faults;
+mod kinds;
 mod options;
 mod states;
 mod suite;
