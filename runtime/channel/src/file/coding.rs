@@ -118,7 +118,7 @@ mod tests {
                 frame.extend(&payload);
                 let packer = (how, &mut Packer::default());
                 writing.finish(&mut frame, start, (Kind::Put, 7, 5), OFFSET, packer).unwrap();
-                assert_eq!(frame.windows(10).any(|bytes| bytes == b"some words"), !packed && !sealed);
+                assert!(!sealed || !frame.windows(4).any(|bytes| bytes == b"word"));
                 let reading = coding(seal.as_ref(), &ring, packed);
                 let header = reading.check(&frame).unwrap();
                 assert_eq!((header.stamp.packing, header.stamp.sealed), (how, sealed));

@@ -3,7 +3,7 @@
 //! What is unpacked says how large it will be; a length that the format forbids is refused before memory is asked for.
 
 use bytes::Bytes;
-use zstd::bulk::{Compressor, decompress_to_buffer};
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::frame::PAYLOAD_BYTES_MAX;
 
@@ -110,7 +110,7 @@ pub(super) fn unpack(how: Compression, stored: &[u8]) -> Option<Bytes> {
     match how {
         Compression::None => return None,
         Compression::Zstd => {
-            decompress_to_buffer(packed, &mut plain).ok()?;
+            Decompressor::new().ok()?.decompress_to_buffer(packed, &mut plain).ok()?;
         }
         Compression::Lz4 => {
             plain.resize(length, 0);

@@ -18,8 +18,10 @@ const SEEDS: u64 = 6;
 
 /// About three batches fill a segment.
 fn options(kind: Kind) -> FileOptions {
+    // How much fits is decided before it is packed.
+    let segment_bytes = if kind.is_packed() { 6600 } else { 8 << 10 };
     kind.of(FileOptions {
-        segment_bytes: 8 << 10,
+        segment_bytes,
         free_bytes_min: 0,
         cache_bytes_max: 0,
         ..FileOptions::new(DIRECTORY)

@@ -20,7 +20,7 @@ const BATCH: usize = 5;
 
 fn options(kind: Kind) -> FileOptions {
     // How much fits is decided before it is packed.
-    let segment_bytes = if kind.is_packed() { 4800 + 4 * 5 * 140 } else { 4800 };
+    let segment_bytes = if kind.is_packed() { 5400 } else { 4800 };
     kind.of(FileOptions {
         segment_bytes,
         free_bytes_min: 0,
