@@ -112,8 +112,9 @@ fn empty_segments(state: &State, log: &Log) -> Vec<u64> {
 fn remove_segments(shared: &Shared, log: &mut Log, empty: &[u64]) -> Result<(), FileError> {
     for id in empty {
         shared.state.lock().live.remove(id);
-        shared.segments.write().remove(id);
-        log.discard(&shared.directory.join(FileKind::Segment.file_name(*id)))?;
+        let segment = shared.segments.write().remove(id);
+        let sealed = segment.is_some_and(|segment| segment.head.seal.is_some());
+        log.discard(&shared.directory.join(FileKind::Segment.file_name(*id)), sealed)?;
     }
     if empty.is_empty() {
         return Ok(());

@@ -44,8 +44,11 @@ impl Coding {
         (how, packer): (Compression, &mut Packer),
     ) -> Result<(), FileError> {
         let payload = start + HEADER_BYTES;
-        let packing =
-            if self.packed && kind == Kind::Put { packer.pack(how, into, payload) } else { Compression::None };
+        let packing = if self.packed && kind == Kind::Put {
+            packer.pack(how, into, payload)
+        } else {
+            Compression::None
+        };
         let stamp = Stamp { kind, packing, sealed: self.sealer.is_some(), sequence, durable };
         if let Some(sealer) = &self.sealer {
             let fields = stamp.fields(into.len() - payload + TAG_BYTES);

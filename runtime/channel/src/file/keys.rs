@@ -210,10 +210,8 @@ mod tests {
     fn errors_name_the_key_and_the_place_and_never_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let options = |source| EncryptionOptions {
-            active: Some("a".into()),
-            keys: vec![("a".into(), source)],
-        };
+        let options =
+            |source| EncryptionOptions { active: Some("a".into()), keys: vec![("a".into(), source)] };
         let load = |options: &EncryptionOptions| {
             KeyRing::load_with(options, |name| (name == "SET").then(|| BASE64.into()))
         };

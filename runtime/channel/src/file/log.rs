@@ -43,7 +43,14 @@ pub(super) struct Log {
     /// Why nothing more is written.
     failed: Option<FileError>,
     active: Option<Active>,
-    spares: Vec<PathBuf>,
+    spares: Vec<Spare>,
+}
+
+/// An emptied segment that is going to be written again.
+struct Spare {
+    path: PathBuf,
+    /// Whether what it held was sealed. It stays in the file until it is overwritten.
+    sealed: bool,
 }
 
 struct Active {
@@ -107,9 +114,8 @@ impl Log {
         // A segment says that everything in front of it is durable.
         self.sync()?;
         let kind = FileKind::Segment;
-        let head =
-            FileHead::make(kind, self.next_segment, self.salt, self.next_sequence, &self.writing)?;
-        let spare = self.spares.pop();
+        let head = FileHead::make(kind, self.next_segment, self.salt, self.next_sequence, &self.writing)?;
+        let spare = self.spare();
         let (disk, bytes) = (self.disk.as_ref(), self.segment_bytes);
         let segment = Segment::create(disk, &self.directory, head, |path| prepare(disk, path, spare, bytes))?;
         let segment = Arc::new(segment);
@@ -117,6 +123,19 @@ impl Log {
         let writing = Arc::clone(&self.writing);
         self.active = Some(Active { segment: Arc::clone(&segment), end: FRAMES_START, writing });
         Ok(segment)
+    }
+
+    /// A file to write again. A segment is not sealed while behind its end it still says what an older one held.
+    fn spare(&mut self) -> Option<PathBuf> {
+        let sealing = self.writing.ring.active_id().is_some();
+        while let Some(spare) = self.spares.pop() {
+            if spare.sealed || !sealing {
+                return Some(spare.path);
+            }
+            // If it stays, the next opening removes it.
+            let _gone = self.disk.remove(&spare.path);
+        }
+        None
     }
 
     /// Writes nothing more to the active segment.
@@ -189,13 +208,13 @@ impl Log {
     }
 
     /// Removes an emptied segment, or keeps its file for a later one. The directory is not synced.
-    pub(super) fn discard(&mut self, path: &Path) -> Result<(), FileError> {
+    pub(super) fn discard(&mut self, path: &Path, sealed: bool) -> Result<(), FileError> {
         let failed = |error| FileError::io(format!("{}: remove", path.display()), error);
         let whole = self.disk.open(path, OpenMode::Read).and_then(|file| file.len()).map_err(failed)?;
         if whole == self.segment_bytes && self.spares.len() < SPARES_MAX {
             let spare = path.with_extension("spare");
             self.disk.rename(path, &spare).map_err(failed)?;
-            self.spares.push(spare);
+            self.spares.push(Spare { path: spare, sealed });
             return Ok(());
         }
         self.disk.remove(path).map_err(failed)

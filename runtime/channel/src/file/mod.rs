@@ -72,12 +72,6 @@ use millrace_storage::{Disk, SystemDisk};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub use self::{
-    keys::{EncryptionOptions, KeySource},
-    options::FileOptions,
-    pack::Compression,
-    writing::Sync,
-};
 use self::{
     cache::Cache,
     checkpoint::Place,
@@ -94,6 +88,12 @@ use self::{
     take_log::TakeLog,
     writer::Writer,
     writing::Writing,
+};
+pub use self::{
+    keys::{EncryptionOptions, KeySource},
+    options::FileOptions,
+    pack::Compression,
+    writing::Sync,
 };
 use crate::{keep_alive::KeepAlive, room::Room};
 
@@ -202,9 +202,7 @@ impl FileChannel {
     fn rewrite(&self, new: &FileOptions) -> Result<(), String> {
         let writing = Writing::of(new).map_err(|error| error.to_string())?;
         let check = |segment: &Segment| match &segment.head.seal {
-            Some(seal) => {
-                seal.check(&writing.ring).map_err(|error| error.in_file(&segment.path).to_string())
-            }
+            Some(seal) => seal.check(&writing.ring).map_err(|error| error.in_file(&segment.path).to_string()),
             None => Ok(()),
         };
         self.shared.segments.read().values().try_for_each(|segment| check(segment))?;
@@ -251,10 +249,7 @@ impl FileChannel {
 }
 
 /// Recovers the channel and starts its thread. Blocks.
-fn open(
-    shared: &Arc<Shared>,
-    options: &FileOptions,
-) -> Result<JoinHandle<Result<(), FileError>>, FileError> {
+fn open(shared: &Arc<Shared>, options: &FileOptions) -> Result<JoinHandle<Result<(), FileError>>, FileError> {
     let writing = Arc::new(Writing::of(options)?);
     *shared.writing.write() = Arc::clone(&writing);
     let (disk, directory) = (&shared.disk, &shared.directory);

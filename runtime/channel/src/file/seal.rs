@@ -147,8 +147,7 @@ impl Seal {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; SEAL_BYTES] = bytes.get(..SEAL_BYTES)?.try_into().ok()?;
-        let mut seal =
-            Self { salt: [0; 32], check: [0; 16], id: [0; KEY_ID_BYTES_MAX], id_bytes: bytes[48] };
+        let mut seal = Self { salt: [0; 32], check: [0; 16], id: [0; KEY_ID_BYTES_MAX], id_bytes: bytes[48] };
         seal.salt.copy_from_slice(&bytes[..32]);
         seal.check.copy_from_slice(&bytes[32..48]);
         seal.id.copy_from_slice(&bytes[49..]);
@@ -182,12 +181,7 @@ impl Sealer {
     }
 
     /// Decrypts in place what ends in its tag; None when it was not sealed by this key, here, as this.
-    pub(super) fn open<'a>(
-        &self,
-        number: u64,
-        bound_to: &[u8],
-        bytes: &'a mut [u8],
-    ) -> Option<&'a mut [u8]> {
+    pub(super) fn open<'a>(&self, number: u64, bound_to: &[u8], bytes: &'a mut [u8]) -> Option<&'a mut [u8]> {
         self.key.open_in_place(nonce(number), Aad::from(bound_to), bytes).ok()
     }
 }

@@ -138,8 +138,7 @@ impl FileHead {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![0; HEAD_BYTES];
         let flag = |set, flag| if set { flag } else { 0 };
-        let flags =
-            flag(self.packed, PACKED) | flag(self.seal.is_some(), SEALED) | flag(self.loose, LOOSE);
+        let flags = flag(self.packed, PACKED) | flag(self.seal.is_some(), SEALED) | flag(self.loose, LOOSE);
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
         bytes[10..12].copy_from_slice(&self.kind.code().to_le_bytes());

@@ -189,7 +189,9 @@ mod tests {
     fn a_state_file_is_read_back_and_every_flip_and_cut_is_found() {
         let bytes = states().encode(5);
         match decode(&bytes, None) {
-            Some(Loaded::Good(5, read, None)) => assert_eq!((read.owners, read.sequence), (states().owners, 41)),
+            Some(Loaded::Good(5, read, None)) => {
+                assert_eq!((read.owners, read.sequence), (states().owners, 41))
+            }
             _ => unreachable!("it was just written"),
         }
         for at in 0..bytes.len() {

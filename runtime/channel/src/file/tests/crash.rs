@@ -173,7 +173,8 @@ async fn a_power_failure_takes_only_the_newest_of_a_loose_channel_and_a_kill_tak
         disk.fail_power_at(at);
         let Some(channel) = open(&disk, kind).await else { continue };
         let outcome = work(&channel, 0, false).await;
-        let segments = disk.files().iter().filter(|(path, _)| path.to_string_lossy().contains("segment-")).count();
+        let segments =
+            disk.files().iter().filter(|(path, _)| path.to_string_lossy().contains("segment-")).count();
         drop(channel);
         check(&disk.after_kill(), kind, &outcome, &format!("killed at {at}"), true).await;
         for seed in 0..SEEDS {
@@ -219,7 +220,9 @@ async fn work_goes_on_after_a_crash_and_the_next_crash_is_no_worse() {
             let first = work(&channel, 0, false).await;
             drop(channel);
             let disk = disk.after_crash(at);
-            let Some(channel) = open(&disk, kind).await else { unreachable!("operation {at}: does not open") };
+            let Some(channel) = open(&disk, kind).await else {
+                unreachable!("operation {at}: does not open")
+            };
             let known = channel.positions("web").unwrap_or_default();
             let from = known.get(b"at".as_slice()).map_or(0, |at| {
                 let text = String::from_utf8_lossy(at).into_owned();

@@ -34,7 +34,8 @@ impl Kind {
             Self::Packed => Compression::Zstd,
             Self::Both | Self::Loose => Compression::Lz4,
         };
-        let encryption = if self.is_sealed() { keys(Some("2026-05"), &["2026-05"]) } else { keys(None, &["2026-05"]) };
+        let encryption =
+            if self.is_sealed() { keys(Some("2026-05"), &["2026-05"]) } else { keys(None, &["2026-05"]) };
         let sync = match self {
             Self::Loose => Sync::Interval(Duration::from_secs(3600)),
             _ => Sync::Commit,

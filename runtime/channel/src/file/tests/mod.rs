@@ -5,6 +5,8 @@ mod crash;
 mod damage;
 mod faults;
 mod kinds;
+mod loose;
 mod options;
+mod sealed;
 mod states;
 mod suite;

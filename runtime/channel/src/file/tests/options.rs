@@ -11,7 +11,9 @@ use millrace_testkit::{
 };
 
 use super::suite::{channel, options};
-use crate::{Compression, EncryptionOptions, FileOptions, KeySource, Sync, file::FACTORY, file::options::OPTIONS};
+use crate::{
+    Compression, EncryptionOptions, FileOptions, KeySource, Sync, file::FACTORY, file::options::OPTIONS,
+};
 
 #[test]
 fn the_defaults_of_the_table_are_those_of_the_options() {
