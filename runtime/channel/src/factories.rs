@@ -4,5 +4,5 @@ use millrace_core::ChannelFactory;
 
 /// Every type of channel, for the registry.
 pub fn factories() -> Vec<ChannelFactory> {
-    vec![crate::memory::FACTORY, crate::file::FACTORY]
+    vec![crate::memory::FACTORY, crate::file::FACTORY, crate::spillable::FACTORY]
 }

@@ -118,6 +118,8 @@ component_metrics! {
         rollback_events: "Events returned to the head of a channel",
         /// Times a put found no room.
         full: "Puts that found no room in time",
+        /// Events that went to disk for want of memory.
+        spilled_events: "Events that a spillable channel put on disk",
     }
 }
 

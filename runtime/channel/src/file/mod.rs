@@ -72,6 +72,7 @@ use millrace_storage::{Disk, SystemDisk};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+pub(crate) use self::options::OPTIONS;
 use self::{
     cache::Cache,
     checkpoint::Place,
@@ -100,7 +101,7 @@ use crate::{keep_alive::KeepAlive, room::Room};
 pub(crate) const FACTORY: ChannelFactory = ChannelFactory {
     name: "file",
     summary: "Holds events on disk; a commit survives whatever happens to the process",
-    options: options::OPTIONS,
+    options: OPTIONS,
     example: r#"file "durable" {
     capacity 2_000_000
     bytes "8GiB"

@@ -42,7 +42,7 @@ const ENCRYPTION: &[OptionSpec] = &[
     ),
 ];
 
-pub(super) const OPTIONS: &[OptionSpec] = &[
+pub(crate) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional(
         "directory",
         OptionKind::Path,
@@ -149,7 +149,7 @@ impl FileOptions {
         }
     }
 
-    pub(super) fn from_section(section: &Section, default: PathBuf) -> Result<Self, Diagnostics> {
+    pub(crate) fn from_section(section: &Section, default: PathBuf) -> Result<Self, Diagnostics> {
         let mut findings = Diagnostics::default();
         let sync = sync(section).unwrap_or_else(|finding| {
             findings.push(*finding);

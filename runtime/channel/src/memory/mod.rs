@@ -135,6 +135,10 @@ impl MemoryChannel {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.shared.name
+    }
+
     /// Takes over other limits. Smaller ones than what is in the channel only hold puts back.
     pub fn apply(&self, options: &MemoryOptions) {
         self.shared.keep_alive.set(options.keep_alive);

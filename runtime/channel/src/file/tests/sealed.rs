@@ -407,7 +407,9 @@ async fn keys_rotate_over_restarts_and_the_old_one_goes_when_no_file_needs_it() 
     assert!(reason.contains("segment-000000000001.log: it is sealed with key \"2026-05\""), "{reason}");
     // A crash: checkpoint and state were sealed anew by opening, the segment was not.
     drop(second);
-    assert!(refusal(&disk, &new).await.contains("segment-000000000001.log: it is sealed with key \"2026-05\""));
+    assert!(
+        refusal(&disk, &new).await.contains("segment-000000000001.log: it is sealed with key \"2026-05\"")
+    );
     let third = open_with(&disk, &both).await;
     assert_eq!(drain(&third, 10).await, numbers(0..10));
     for number in 10..200 {
