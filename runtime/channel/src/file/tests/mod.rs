@@ -4,6 +4,7 @@ mod again;
 mod crash;
 mod damage;
 mod faults;
+mod formats;
 mod kinds;
 mod loose;
 mod options;
