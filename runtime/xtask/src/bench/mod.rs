@@ -24,6 +24,9 @@ pub struct Options {
     /// Size of the log that is tailed, in MiB
     #[arg(long, default_value_t = 1000)]
     log_mib: u64,
+    /// Size of the backlog of a file channel, in million events of 100 bytes; 50 need 7 GB of disk
+    #[arg(long, default_value_t = 10)]
+    backlog: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,6 +54,7 @@ pub fn bench(options: &Options) -> Result<()> {
     }
     if wants(Group::Channel) {
         example("channel_bench", &[])?;
+        example("backlog_bench", &["target", "1000", "1", &options.backlog.to_string()])?;
     }
     if wants(Group::Sink) {
         example("sink_bench", &[])?;
