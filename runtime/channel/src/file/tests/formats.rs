@@ -1,8 +1,10 @@
 //! Files that were written once, by the version that first wrote their kind, are still opened.
 
+#![expect(clippy::disallowed_methods, reason = "files from the repository are looked at as they are")]
+
 use std::{path::Path, sync::Arc};
 
-use millrace_core::{Channel, PipelineChannel, PositionUpdate, StateStores};
+use millrace_core::{Channel, PipelineChannel, StateStores};
 use millrace_storage::SystemDisk;
 use millrace_testkit::{
     TestClock,
