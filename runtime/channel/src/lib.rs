@@ -16,6 +16,6 @@ mod room;
 mod spillable;
 
 pub use factories::factories;
-pub use file::{FileChannel, FileOptions};
+pub use file::{Compression, EncryptionOptions, FileChannel, FileOptions, KeySource, Sync};
 pub use memory::{MemoryChannel, MemoryOptions};
 pub use spillable::{SpillableChannel, SpillableOptions};

@@ -5,17 +5,15 @@
 
 use std::{
     collections::BTreeMap,
-    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use crc_fast::{CrcAlgorithm, checksum};
 use millrace_core::Positions;
-use millrace_storage::{ByteReader, Disk, OpenMode, decode_positions, encode_positions, replace_file};
+use millrace_storage::{ByteReader, Disk, decode_positions, encode_positions, replace_file};
 
-use super::queue::Part;
+use super::{error::FileError, keys::KeyRing, queue::Part, small_file, small_file::sum};
 
-const MAGIC: &[u8; 8] = b"MRCHECK\n";
+pub(super) const MAGIC: &[u8; 8] = b"MRCHECK\n";
 const VERSION: u32 = 1;
 const PART_BYTES: usize = 52;
 const FILE: &str = "checkpoint";
@@ -51,7 +49,8 @@ pub(super) struct Checkpoint {
 /// What is found in place of a checkpoint.
 pub(super) enum Loaded {
     Missing,
-    Good(Checkpoint),
+    /// With the id of the key it was sealed with.
+    Good(Checkpoint, Option<String>),
     Damaged,
     Newer(u32),
 }
@@ -90,12 +89,7 @@ pub(super) fn encode<'a>(
     bytes
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a 32-bit checksum comes in 64 bits")]
-fn sum(bytes: &[u8]) -> u32 {
-    checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
-}
-
-fn decode(bytes: &[u8]) -> Option<Loaded> {
+fn decode(bytes: &[u8], key: Option<String>) -> Option<Loaded> {
     let mut reader = ByteReader::new(bytes);
     if reader.take(8).ok()? != MAGIC {
         return None;
@@ -119,7 +113,7 @@ fn decode(bytes: &[u8]) -> Option<Loaded> {
     let mut table = ByteReader::new(reader.take(count.checked_mul(PART_BYTES)?).ok()?);
     let parts = (0..count).map(|_| decode_part(&mut table)).collect::<Option<Vec<_>>>()?;
     let positions = decode_positions(&mut reader).ok()?;
-    Some(Loaded::Good(Checkpoint { numbers, parts, positions }))
+    Some(Loaded::Good(Checkpoint { numbers, parts, positions }, key))
 }
 
 fn decode_part(reader: &mut ByteReader<'_>) -> Option<Part> {
@@ -136,14 +130,11 @@ pub(super) fn write(disk: &dyn Disk, directory: &Path, bytes: &[u8]) -> std::io:
 }
 
 /// Reads the checkpoint.
-pub(super) fn load(disk: &dyn Disk, directory: &Path) -> std::io::Result<Loaded> {
-    let file = match disk.open(&path(directory), OpenMode::Read) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Missing),
-        opened => opened?,
+pub(super) fn load(disk: &dyn Disk, directory: &Path, ring: &KeyRing) -> Result<Loaded, FileError> {
+    let Some(opened) = small_file::read(disk, &path(directory), MAGIC, ring)? else {
+        return Ok(Loaded::Missing);
     };
-    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(|_| ErrorKind::FileTooLarge)?];
-    let count = file.read_full_at(&mut bytes, 0)?;
-    Ok(decode(bytes.get(..count).unwrap_or_default()).unwrap_or(Loaded::Damaged))
+    Ok(decode(&opened.bytes, opened.key).unwrap_or(Loaded::Damaged))
 }
 
 #[cfg(test)]
@@ -171,15 +162,15 @@ mod tests {
         let keys = [(b"k".as_slice().into(), b"v".as_slice().into())].into_iter().collect();
         let positions = BTreeMap::from([("web".to_owned(), keys)]);
         let bytes = encode(&numbers, 2, parts.iter(), &positions);
-        match decode(&bytes) {
-            Some(Loaded::Good(read)) => assert_eq!(read, Checkpoint { numbers, parts, positions }),
+        match decode(&bytes, None) {
+            Some(Loaded::Good(read, None)) => assert_eq!(read, Checkpoint { numbers, parts, positions }),
             _ => unreachable!("it was just written"),
         }
         for at in 0..bytes.len() {
-            assert!(decode(&bytes[..at]).is_none());
+            assert!(decode(&bytes[..at], None).is_none());
             let mut flipped = bytes.clone();
             flipped[at] ^= 4;
-            assert!(decode(&flipped).is_none(), "byte {at}");
+            assert!(decode(&flipped, None).is_none(), "byte {at}");
         }
     }
 }

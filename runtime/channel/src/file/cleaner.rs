@@ -4,16 +4,18 @@
 //! components keep is written before the checkpoint, so nothing of it is only in a segment that goes.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use super::{
     checkpoint::{self, Numbers},
     error::FileError,
+    keys::KeyRing,
     log::Log,
     segment::FileKind,
     shared::{Shared, State},
+    small_file,
 };
 
 /// A record of takes is folded into a checkpoint at this size.
@@ -29,6 +31,8 @@ pub(super) struct Cleaner {
     last_bytes: u64,
     /// A segment became empty and is still there.
     wanted: bool,
+    /// What there is, is sealed with a key that is no longer the active one.
+    rekey: bool,
     not_before: Option<Instant>,
 }
 
@@ -36,6 +40,10 @@ impl Cleaner {
     /// Does what is due.
     pub(super) fn run(&mut self, shared: &Shared, log: &mut Log, clean: bool) {
         self.wanted |= clean;
+        if shared.rekey.swap(false, Ordering::Relaxed) {
+            self.rekey = true;
+            shared.states.lock().changed = true;
+        }
         let states_bytes = {
             let states = shared.states.lock();
             if states.changed { states.file_bytes } else { 0 }
@@ -43,7 +51,8 @@ impl Cleaner {
         // A disk without room cannot wait for the log to grow.
         let affordable = log.unchecked_bytes >= states_bytes * LOG_PER_CHECKPOINT
             || shared.disk_full.load(Ordering::Relaxed);
-        let due = self.wanted && affordable && !empty_segments(&shared.state.lock(), log).is_empty()
+        let due = self.rekey
+            || self.wanted && affordable && !empty_segments(&shared.state.lock(), log).is_empty()
             || log.unchecked_bytes
                 >= shared.segment_bytes.max((self.last_bytes + states_bytes) * LOG_PER_CHECKPOINT)
             || shared.takes.lock().as_ref().is_some_and(|takes| takes.current_bytes() >= TAKES_BYTES_MAX);
@@ -59,6 +68,9 @@ impl Cleaner {
 
     /// Writes a checkpoint and removes what it made superfluous.
     pub(super) fn checkpoint(&mut self, shared: &Shared, log: &mut Log) -> Result<(), FileError> {
+        // What a checkpoint tells of must be there whenever it is.
+        log.sync()?;
+        let writing = Arc::clone(&shared.writing.read());
         // Takes that are committed from here on are in the next file of takes; those before are in the state.
         let takes_from = shared.takes.lock().as_mut().map_or(0, super::take_log::TakeLog::rotate);
         let (bytes, empty, sequence) = {
@@ -69,25 +81,26 @@ impl Cleaner {
             let bytes = checkpoint::encode(&numbers, queue.len(), queue.all(), &state.positions);
             (bytes, empty_segments(&state, log), state.place.sequence)
         };
-        write_states(shared, log.salt, sequence)?;
+        write_states(shared, &writing.ring, log.salt, sequence)?;
+        let bytes = small_file::seal(bytes, &writing.ring)?;
         checkpoint::write(shared.disk.as_ref(), &shared.directory, &bytes)
             .map_err(|error| FileError::io(format!("{}: checkpoint", shared.directory.display()), error))?;
         log.unchecked_bytes = 0;
         self.last_bytes = bytes.len() as u64;
         self.wanted = false;
+        self.rekey = false;
         remove_takes(shared, takes_from)?;
         remove_segments(shared, log, &empty)
     }
 }
 
-fn write_states(shared: &Shared, salt: u64, sequence: u64) -> Result<(), FileError> {
+fn write_states(shared: &Shared, ring: &KeyRing, salt: u64, sequence: u64) -> Result<(), FileError> {
     let mut states = shared.states.lock();
     if !states.changed {
         return Ok(());
     }
     let (disk, directory) = (shared.disk.as_ref(), &shared.directory);
-    let written = states.write(disk, directory, salt, sequence, shared.clock.unix_millis());
-    written.map_err(|error| FileError::io(format!("{}: state", directory.display()), error))
+    states.write(disk, directory, (salt, sequence, shared.clock.unix_millis()), ring)
 }
 
 /// Segments that are written to the end, before the place of the log, and hold nothing any more.
@@ -99,8 +112,9 @@ fn empty_segments(state: &State, log: &Log) -> Vec<u64> {
 fn remove_segments(shared: &Shared, log: &mut Log, empty: &[u64]) -> Result<(), FileError> {
     for id in empty {
         shared.state.lock().live.remove(id);
-        shared.segments.write().remove(id);
-        log.discard(&shared.directory.join(FileKind::Segment.file_name(*id)))?;
+        let segment = shared.segments.write().remove(id);
+        let sealed = segment.is_some_and(|segment| segment.head.seal.is_some());
+        log.discard(&shared.directory.join(FileKind::Segment.file_name(*id)), sealed)?;
     }
     if empty.is_empty() {
         return Ok(());

@@ -1,9 +1,11 @@
 //! What can go wrong in a file channel.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use millrace_core::ChannelError;
 use millrace_storage::LockError;
+
+use super::{keys::KeyError, seal::SealError};
 
 /// Why a file channel could not do what it was asked. Cheap to clone: a failed group tells all its commits.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +35,34 @@ pub(super) enum FileError {
         /// Its version.
         version: u16,
     },
+    /// A key of the options cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Something is sealed with a key that is not there.
+    #[error(transparent)]
+    Seal(SealError),
+    /// A file is sealed with a key that is not there.
+    #[error("{file}: {source}")]
+    SealedFile {
+        /// The file.
+        file: String,
+        /// The cause.
+        source: SealError,
+    },
+    /// Nothing can be sealed.
+    #[error("{0}")]
+    Crypto(&'static str),
+    /// What was acknowledged may not be on the disk, and can no longer be brought there.
+    #[error(
+        "segment {segment}: sync in the background: {source}; what was put since the sync before it is lost if the \
+         machine goes down now, and nothing more is accepted until the channel is opened again"
+    )]
+    Unsynced {
+        /// The number of the segment.
+        segment: u64,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
     /// The channel has not been opened, or is closed.
     #[error("the channel is not open")]
     NotOpen,
@@ -47,6 +77,14 @@ impl FileError {
                 Self::DiskFull(format!("{what}: {source}"))
             }
             _ => Self::Io { what, source: Arc::new(source) },
+        }
+    }
+
+    /// Names the file whose key is missing.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Seal(source) => Self::SealedFile { file: path.display().to_string(), source },
+            other => other,
         }
     }
 

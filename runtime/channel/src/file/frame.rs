@@ -6,14 +6,22 @@
 
 use crc_fast::{CrcAlgorithm, Digest};
 
+use super::pack::Compression;
+
 /// Size of a frame's header.
 pub(super) const HEADER_BYTES: usize = 32;
+/// Size of the header behind its checksum.
+pub(super) const FIELDS_BYTES: usize = HEADER_BYTES - 8;
 /// Frames start at multiples of this.
 pub(super) const ALIGNMENT: usize = 8;
 /// Largest payload. A longer length is not believed.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+/// Largest payload of a put, which leaves room for what sealing adds.
+pub(super) const PUT_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 64;
 
 const MAGIC: [u8; 4] = *b"MRF1";
+/// The flag of a sealed frame; the flags below it say how the payload is packed.
+const SEALED: u8 = 4;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +53,37 @@ impl Kind {
     }
 }
 
-/// A frame's header.
+/// What a frame says about itself, but for its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FrameHeader {
+pub(super) struct Stamp {
     pub kind: Kind,
-    /// Size of the payload.
-    pub payload_bytes: usize,
+    pub packing: Compression,
+    pub sealed: bool,
     /// The number of the frame; goes up by one with each.
     pub sequence: u64,
     /// Every frame up to this number was durable when this one was written.
     pub durable: u64,
+}
+
+impl Stamp {
+    /// The header behind the checksum.
+    pub(super) fn fields(&self, payload_bytes: usize) -> [u8; FIELDS_BYTES] {
+        let mut fields = [0; FIELDS_BYTES];
+        fields[..4].copy_from_slice(&u32::try_from(payload_bytes).unwrap_or(u32::MAX).to_le_bytes());
+        fields[4] = self.kind.code();
+        fields[5] = self.packing.code() | if self.sealed { SEALED } else { 0 };
+        fields[8..16].copy_from_slice(&self.sequence.to_le_bytes());
+        fields[16..].copy_from_slice(&self.durable.to_le_bytes());
+        fields
+    }
+}
+
+/// A frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    pub stamp: Stamp,
+    /// Size of the payload as it is on the disk.
+    pub payload_bytes: usize,
     checksum: u32,
 }
 
@@ -92,18 +121,15 @@ pub(super) fn begin(into: &mut Vec<u8>) -> usize {
     start
 }
 
-/// Completes the frame that starts at `start` and whose payload is everything after its header.
-pub(super) fn finish(into: &mut Vec<u8>, start: usize, kind: Kind, sequence: u64, durable: u64, seed: &Seed) {
+/// Completes the frame that starts at `start` and whose payload, as it is going to be on the disk, is everything after
+/// its header.
+pub(super) fn finish(into: &mut Vec<u8>, start: usize, stamp: &Stamp, seed: &Seed) {
     let payload_bytes = into.len() - start - HEADER_BYTES;
     assert!(payload_bytes <= PAYLOAD_BYTES_MAX, "a frame of {payload_bytes} bytes");
     into.resize(start + frame_bytes(payload_bytes), 0);
     let Some(frame) = into.get_mut(start..) else { return };
-    let (head, _) = frame.split_at_mut(HEADER_BYTES);
-    head[..4].copy_from_slice(&MAGIC);
-    head[8..12].copy_from_slice(&u32::try_from(payload_bytes).unwrap_or(u32::MAX).to_le_bytes());
-    head[12] = kind.code();
-    head[16..24].copy_from_slice(&sequence.to_le_bytes());
-    head[24..32].copy_from_slice(&durable.to_le_bytes());
+    frame[..4].copy_from_slice(&MAGIC);
+    frame[8..HEADER_BYTES].copy_from_slice(&stamp.fields(payload_bytes));
     let checksum = seed.checksum(&frame[8..]);
     frame[4..8].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -111,21 +137,22 @@ pub(super) fn finish(into: &mut Vec<u8>, start: usize, kind: Kind, sequence: u64
 /// Reads a header; None when the bytes are none.
 pub(super) fn header(bytes: &[u8]) -> Option<FrameHeader> {
     let bytes: &[u8; HEADER_BYTES] = bytes.get(..HEADER_BYTES)?.try_into().ok()?;
-    // Flags and reserved bits are zero in this version; a frame that uses them is not ours to read.
-    if bytes[..4] != MAGIC || bytes[13..16] != [0; 3] {
+    // A frame that uses reserved bits is not ours to read.
+    if bytes[..4] != MAGIC || bytes[14..16] != [0; 2] {
         return None;
     }
     let payload_bytes = u32::from_le_bytes(field(bytes, 8)) as usize;
     if payload_bytes > PAYLOAD_BYTES_MAX {
         return None;
     }
-    Some(FrameHeader {
+    let stamp = Stamp {
         kind: Kind::of(bytes[12])?,
-        payload_bytes,
+        packing: Compression::of(bytes[13] & !SEALED)?,
+        sealed: bytes[13] & SEALED != 0,
         sequence: u64::from_le_bytes(field(bytes, 16)),
         durable: u64::from_le_bytes(field(bytes, 24)),
-        checksum: u32::from_le_bytes(field(bytes, 4)),
-    })
+    };
+    Some(FrameHeader { stamp, payload_bytes, checksum: u32::from_le_bytes(field(bytes, 4)) })
 }
 
 fn field<const N: usize>(bytes: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
@@ -143,13 +170,16 @@ pub(super) fn check(frame: &[u8], seed: &Seed) -> Option<FrameHeader> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Seed, begin, check, finish, frame_bytes};
+    use super::{Kind, Seed, Stamp, begin, check, finish, frame_bytes};
+    use crate::file::pack::Compression;
 
     fn frame(payload: &[u8], seed: &Seed) -> Vec<u8> {
         let mut bytes = b"before".to_vec();
         let start = begin(&mut bytes);
         bytes.extend_from_slice(payload);
-        finish(&mut bytes, start, Kind::Put, 7, 5, seed);
+        let packing = Compression::None;
+        let stamp = Stamp { kind: Kind::Put, packing, sealed: false, sequence: 7, durable: 5 };
+        finish(&mut bytes, start, &stamp, seed);
         bytes.split_off(start)
     }
 

@@ -8,7 +8,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `frame`, `payload` | the bytes of one entry, pure |
+//! | `pack`, `seal`, `keys` | compression and encryption of payloads, and the keys for it |
+//! | `coding` | what the frames of one file have in common: from payload to frame and back |
 //! | `segment`, `scan` | one file of frames, and walking over it |
+//! | `small_file` | files that are replaced as a whole, sealed or not |
+//! | `writing` | how frames are written from now on |
 //! | `log`, `take_log` | the files being written |
 //! | `inbox`, `writer` | group commit on a thread of its own |
 //! | `queue`, `cache` | what is in the channel: pointers, and the newest events |
@@ -20,11 +24,14 @@
 mod cache;
 mod checkpoint;
 mod cleaner;
+mod coding;
 mod error;
 mod frame;
 mod inbox;
+mod keys;
 mod log;
 mod options;
+mod pack;
 mod payload;
 mod put;
 mod quarantine;
@@ -32,12 +39,15 @@ mod queue;
 mod read;
 mod replay;
 mod scan;
+mod seal;
 mod segment;
 mod shared;
+mod small_file;
 mod states;
 mod take;
 mod take_log;
 mod writer;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -62,7 +72,6 @@ use millrace_storage::{Disk, SystemDisk};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub use self::options::FileOptions;
 pub(crate) use self::options::OPTIONS;
 use self::{
     cache::Cache,
@@ -74,10 +83,18 @@ use self::{
     put::FilePut,
     queue::Queue,
     replay::replay,
+    segment::Segment,
     shared::{Phase, Shared, State},
     take::FileTake,
     take_log::TakeLog,
     writer::Writer,
+    writing::Writing,
+};
+pub use self::{
+    keys::{EncryptionOptions, KeySource},
+    options::FileOptions,
+    pack::Compression,
+    writing::Sync,
 };
 use crate::{keep_alive::KeepAlive, room::Room};
 
@@ -85,12 +102,21 @@ pub(crate) const FACTORY: ChannelFactory = ChannelFactory {
     name: "file",
     summary: "Holds events on disk; a commit survives whatever happens to the process",
     options: OPTIONS,
-    example: r#"file "durable" { capacity 2_000_000; bytes "8GiB" }"#,
+    example: r#"file "durable" {
+    capacity 2_000_000
+    bytes "8GiB"
+    compression "zstd"
+    sync "commit"
+    encryption active="2026-11" {
+        key "2026-11" file="/etc/millrace/keys/2026-11"
+        key "2026-05" env="MILLRACE_OLD_KEY"
+    }
+}"#,
     build,
 };
 
 fn build(section: &Section, cx: &BuildContext) -> Result<Arc<dyn Channel>, Diagnostics> {
-    let options = FileOptions::from_section(section, cx.data_dir.clone());
+    let options = FileOptions::from_section(section, cx.data_dir.clone())?;
     let metrics = cx.metrics.channel(&cx.component);
     let disk = Arc::new(SystemDisk);
     Ok(Arc::new(FileChannel::new(&cx.component, &options, disk, Arc::clone(&cx.clock), metrics)))
@@ -128,6 +154,9 @@ impl FileChannel {
             directory: options.directory.clone(),
             segment_bytes: options.segment_bytes,
             free_bytes_min: AtomicU64::new(options.free_bytes_min),
+            // What the options say is read when the channel opens: keys may be missing.
+            writing: RwLock::default(),
+            rekey: AtomicBool::new(false),
             room: Room::new(options.limit()),
             keep_alive: KeepAlive::new(options.keep_alive),
             state: Mutex::new(state),
@@ -156,6 +185,11 @@ impl FileChannel {
         if let Some(reason) = options.refusal(&new) {
             return Reconfigured::Refused(reason);
         }
+        if new.writing() != options.writing()
+            && let Err(reason) = self.rewrite(&new)
+        {
+            return Reconfigured::Refused(reason);
+        }
         self.shared.keep_alive.set(new.keep_alive);
         self.shared.room.set_limit(new.limit());
         self.shared.free_bytes_min.store(new.free_bytes_min, Ordering::Relaxed);
@@ -163,6 +197,29 @@ impl FileChannel {
         self.shared.state.lock().cache.set_bytes_max(cache_bytes_max);
         *options = new;
         Reconfigured::Applied
+    }
+
+    /// Writes as other options say from the next commit on. Refused while a file needs a key that would be gone.
+    fn rewrite(&self, new: &FileOptions) -> Result<(), String> {
+        let writing = Writing::of(new).map_err(|error| error.to_string())?;
+        let check = |segment: &Segment| match &segment.head.seal {
+            Some(seal) => seal.check(&writing.ring).map_err(|error| error.in_file(&segment.path).to_string()),
+            None => Ok(()),
+        };
+        self.shared.segments.read().values().try_for_each(|segment| check(segment))?;
+        let mut takes = self.shared.takes.lock();
+        takes.as_ref().and_then(TakeLog::current_seal).map_or(Ok(()), |file| check(file))?;
+        let writing = Arc::new(writing);
+        if let Some(takes) = takes.as_mut() {
+            takes.writing = Arc::clone(&writing);
+        }
+        drop(takes);
+        let before = std::mem::replace(&mut *self.shared.writing.write(), writing);
+        if before.ring.active_id() != new.encryption.active.as_deref() {
+            self.shared.rekey.store(true, Ordering::Relaxed);
+            self.shared.inbox.clean();
+        }
+        Ok(())
     }
 
     /// Lets go of everything, with or without a last checkpoint. Blocks.
@@ -193,16 +250,20 @@ impl FileChannel {
 }
 
 /// Recovers the channel and starts its thread. Blocks.
-fn open(shared: &Arc<Shared>) -> Result<JoinHandle<Result<(), FileError>>, FileError> {
+fn open(shared: &Arc<Shared>, options: &FileOptions) -> Result<JoinHandle<Result<(), FileError>>, FileError> {
+    let writing = Arc::new(Writing::of(options)?);
+    *shared.writing.write() = Arc::clone(&writing);
     let (disk, directory) = (&shared.disk, &shared.directory);
     disk.create_dir(directory)
         .map_err(|error| FileError::io(format!("{}: create", directory.display()), error))?;
     let guard = disk.lock(directory).map_err(|error| FileError::Locked(Arc::new(error)))?;
-    let replayed = replay(disk.as_ref(), directory, &shared.name)?;
+    let replayed = replay(disk.as_ref(), directory, &shared.name, &writing.ring)?;
     *shared.lock.lock() = Some(guard);
     let next = (replayed.next_segment, replayed.next_sequence);
-    let mut log = Log::new(Arc::clone(disk), directory.clone(), shared.segment_bytes, replayed.salt, next);
-    let takes = TakeLog::new(Arc::clone(disk), directory.clone(), replayed.salt, replayed.next_takes);
+    let (salt, segment_bytes) = (replayed.salt, shared.segment_bytes);
+    let mut log =
+        Log::new(Arc::clone(disk), directory.clone(), segment_bytes, salt, next, Arc::clone(&writing));
+    let takes = TakeLog::new(Arc::clone(disk), directory.clone(), salt, replayed.next_takes, writing);
     *shared.takes.lock() = Some(takes);
     *shared.segments.write() = replayed.segments;
     shared.count_damaged(replayed.damaged);
@@ -232,8 +293,9 @@ fn open(shared: &Arc<Shared>) -> Result<JoinHandle<Result<(), FileError>>, FileE
 impl Channel for FileChannel {
     async fn open(&self) -> Result<(), ChannelError> {
         let shared = Arc::clone(&self.shared);
+        let options = self.options.lock().clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let opened = open(&shared);
+            let opened = open(&shared, &options);
             if opened.is_err() {
                 *shared.lock.lock() = None;
             }
@@ -295,7 +357,13 @@ impl Channel for FileChannel {
     }
 
     fn reconfigure(&self, options: &Section) -> Reconfigured {
-        self.apply(FileOptions::from_section(options, self.default_directory.clone()))
+        match FileOptions::from_section(options, self.default_directory.clone()) {
+            Ok(options) => self.apply(options),
+            Err(findings) => {
+                let reasons: Vec<String> = findings.iter().map(|finding| finding.reason.clone()).collect();
+                Reconfigured::Refused(reasons.join("; "))
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), ChannelError> {

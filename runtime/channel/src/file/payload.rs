@@ -100,7 +100,7 @@ pub(super) fn put_bytes_max(batch: &Batch, updates: &[PositionUpdate]) -> Option
         })
         .sum();
     let whole = PUT_HEAD_BYTES + batch.size() + 8 * batch.len() + pairs + updates;
-    (whole <= super::frame::PAYLOAD_BYTES_MAX).then_some(whole)
+    (whole <= super::frame::PUT_BYTES_MAX).then_some(whole)
 }
 
 /// Appends the payload of a put.

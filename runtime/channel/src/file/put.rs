@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{
     error::FileError,
-    frame::PAYLOAD_BYTES_MAX,
+    frame::PUT_BYTES_MAX,
     inbox::PutRequest,
     payload::put_bytes_max,
     shared::{Phase, Shared},
@@ -80,9 +80,9 @@ impl PutTransaction for FilePut {
         let updates = self.updates_of(&batch);
         let whole = put_bytes_max(&batch, &updates)
             .and_then(|bytes| bytes.checked_add(self.payload_bytes_max))
-            .filter(|bytes| *bytes <= PAYLOAD_BYTES_MAX);
+            .filter(|bytes| *bytes <= PUT_BYTES_MAX);
         let Some(payload_bytes_max) = whole else {
-            let reason = format!("one transaction holds at most {PAYLOAD_BYTES_MAX} bytes");
+            let reason = format!("one transaction holds at most {PUT_BYTES_MAX} bytes");
             return Err(ChannelError::TooLarge { channel: self.shared.name.clone(), reason });
         };
         self.check_disk().await?;

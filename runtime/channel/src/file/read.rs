@@ -26,7 +26,7 @@ pub(super) fn read_batch(shared: &Arc<Shared>, part: &Part) -> Result<Option<Bat
         FileError::io(format!("{}: read at {}", segment.path.display(), part.offset), error)
     })?;
     let events = match found {
-        Found::Whole(header, payload) if header.sequence == part.sequence => decode_events(&payload).ok(),
+        Found::Whole(stamp, payload) if stamp.sequence == part.sequence => decode_events(&payload).ok(),
         _ => None,
     };
     if let Some(events) = events.filter(|events| part.end as usize <= events.len()) {

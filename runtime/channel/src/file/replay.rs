@@ -16,14 +16,19 @@ use millrace_storage::{ByteReader, Disk, OpenMode, decode_positions};
 use super::{
     checkpoint::{self, Checkpoint, Loaded, Place},
     error::FileError,
-    frame::{Kind, Seed, frame_bytes},
+    frame::Kind,
+    keys::KeyRing,
     payload::{Run, decode_events, decode_runs, put_head, put_updates},
     quarantine::Quarantine,
     queue::{Part, without},
     scan::{Entry, Gap, Scan, Scanned},
     segment::{FRAMES_START, FileHead, FileKind, Found, HeadState, Segment, read_head},
+    small_file,
     states::{self, States},
 };
+
+/// More frames than this are never written between two syncs.
+const LOST_SEQUENCES_MAX: u64 = 1 << 32;
 
 /// What is in the channel after all.
 pub(super) struct Replayed {
@@ -45,6 +50,7 @@ pub(super) struct Replayed {
 
 struct Replay<'a> {
     disk: &'a dyn Disk,
+    ring: &'a KeyRing,
     directory: &'a Path,
     quarantine: Quarantine<'a>,
     checkpoint: Checkpoint,
@@ -57,21 +63,28 @@ struct Replay<'a> {
 }
 
 /// Reads the whole directory.
-pub(super) fn replay(disk: &dyn Disk, directory: &Path, channel: &str) -> Result<Replayed, FileError> {
+pub(super) fn replay(
+    disk: &dyn Disk,
+    directory: &Path,
+    channel: &str,
+    ring: &KeyRing,
+) -> Result<Replayed, FileError> {
+    check_keys(disk, directory, ring)?;
     let names = tidy(disk, directory)?;
     let mut quarantine = Quarantine { disk, channel, count: 0 };
-    let checkpoint = load_checkpoint(disk, directory, &mut quarantine)?;
+    let checkpoint = load_checkpoint(disk, directory, ring, &mut quarantine)?;
     let ids = |kind: FileKind| names.iter().filter_map(move |name| kind.id_of(name));
     let segment_ids: Vec<u64> = ids(FileKind::Segment).collect();
     let takes_ids: Vec<u64> = ids(FileKind::Takes).collect();
-    let known = checkpoint.is_some();
-    let checkpoint = checkpoint.unwrap_or_default();
+    let known = checkpoint.as_ref().is_some_and(|(_, key)| key.as_deref() == ring.active_id());
+    let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint).unwrap_or_default();
     let next_segment =
         segment_ids.iter().map(|id| id + 1).max().unwrap_or(1).max(checkpoint.numbers.next_segment);
     let next_takes = takes_ids.iter().map(|id| id + 1).max().unwrap_or(1).max(checkpoint.numbers.takes_from);
     let place = checkpoint.numbers.place;
     let mut replay = Replay {
         disk,
+        ring,
         directory,
         quarantine,
         checkpoint,
@@ -80,6 +93,7 @@ pub(super) fn replay(disk: &dyn Disk, directory: &Path, channel: &str) -> Result
         positions: BTreeMap::new(),
         states: States::default(),
         place,
+        // Nothing stays sealed with a key that is not the active one for longer than it must.
         changed: !known && !segment_ids.is_empty(),
     };
     let states = replay.load_states()?;
@@ -88,6 +102,7 @@ pub(super) fn replay(disk: &dyn Disk, directory: &Path, channel: &str) -> Result
     replay.start_from_checkpoint();
     // Sequences in use by the state may not come again, even where nothing else is left.
     let next_sequence = replay.scan_segments()?.max(place.sequence + 1).max(replay.states.sequence + 1);
+    let next_sequence = replay.skip_lost(next_sequence);
     let runs = replay.read_takes(&takes_ids, salt)?;
     Ok(replay.finish(runs, salt, (next_segment, next_sequence, next_takes)))
 }
@@ -107,17 +122,40 @@ fn tidy(disk: &dyn Disk, directory: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
+/// Looks at every file before anything is changed: without its keys a directory is left as it is.
+fn check_keys(disk: &dyn Disk, directory: &Path, ring: &KeyRing) -> Result<(), FileError> {
+    let failed = |error| FileError::io(format!("{}: list", directory.display()), error);
+    for entry in disk.list(directory).map_err(failed)? {
+        let kinds = [FileKind::Segment, FileKind::Takes];
+        let Some(kind) = kinds.into_iter().find(|kind| kind.id_of(&entry.name).is_some()) else { continue };
+        let path = directory.join(&entry.name);
+        let failed = |error| FileError::io(format!("{}: open", path.display()), error);
+        let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
+        match read_head(file.as_ref(), kind).map_err(failed)? {
+            HeadState::Good(FileHead { seal: Some(seal), .. })
+            | HeadState::Half(FileHead { seal: Some(seal), .. }) => {
+                seal.check(ring).map_err(|error| error.in_file(&path))?;
+            }
+            HeadState::Newer(version) => {
+                return Err(FileError::NewerFormat { file: path.display().to_string(), version });
+            }
+            HeadState::Good(_) | HeadState::Half(_) | HeadState::Bad => {}
+        }
+    }
+    small_file::check_key(disk, &checkpoint::path(directory), checkpoint::MAGIC, ring)?;
+    small_file::check_key(disk, &states::path(directory), states::MAGIC, ring)
+}
+
 fn load_checkpoint(
     disk: &dyn Disk,
     directory: &Path,
+    ring: &KeyRing,
     quarantine: &mut Quarantine<'_>,
-) -> Result<Option<Checkpoint>, FileError> {
+) -> Result<Option<(Checkpoint, Option<String>)>, FileError> {
     let path = checkpoint::path(directory);
-    let loaded = checkpoint::load(disk, directory)
-        .map_err(|error| FileError::io(format!("{}: read", path.display()), error))?;
-    match loaded {
+    match checkpoint::load(disk, directory, ring)? {
         Loaded::Missing => Ok(None),
-        Loaded::Good(checkpoint) => Ok(Some(checkpoint)),
+        Loaded::Good(checkpoint, key) => Ok(Some((checkpoint, key))),
         Loaded::Newer(version) => Err(FileError::NewerFormat {
             file: path.display().to_string(),
             version: u16::try_from(version).unwrap_or(u16::MAX),
@@ -164,18 +202,20 @@ impl Replay<'_> {
             self.quarantine.file(&path, "its header is that of another file");
             return Ok(None);
         }
-        let seed = Seed::new(head.salt, id);
-        Ok(Some((Segment { id, path, file, seed }, head)))
+        let coding = head.coding(self.ring).map_err(|error| error.in_file(&path))?;
+        Ok(Some((Segment { id, path, file, head, coding }, head)))
     }
 
     /// What components kept up to some frame, with the salt of its channel.
     fn load_states(&mut self) -> Result<Option<(u64, States)>, FileError> {
         let path = states::path(self.directory);
-        let loaded = states::load(self.disk, self.directory)
-            .map_err(|error| FileError::io(format!("{}: read", path.display()), error))?;
-        match loaded {
+        match states::load(self.disk, self.directory, self.ring)? {
             states::Loaded::Missing => Ok(None),
-            states::Loaded::Good(salt, states) => Ok(Some((salt, states))),
+            states::Loaded::Good(salt, mut states, key) => {
+                states.changed = key.as_deref() != self.ring.active_id();
+                self.changed |= states.changed;
+                Ok(Some((salt, states)))
+            }
             states::Loaded::Newer(version) => Err(FileError::NewerFormat {
                 file: path.display().to_string(),
                 version: u16::try_from(version).unwrap_or(u16::MAX),
@@ -244,7 +284,7 @@ impl Replay<'_> {
             previous = Some(segment.id);
             let scan = Scan {
                 file: segment.file.as_ref(),
-                seed: segment.seed,
+                coding: &segment.coding,
                 start: if continues { from.offset.max(FRAMES_START) } else { FRAMES_START },
                 sequence: if continues { from.sequence + 1 } else { head.first_sequence },
                 stop: later.get(index + 1).map(|(_, next)| next.first_sequence),
@@ -260,13 +300,26 @@ impl Replay<'_> {
         Ok(next_sequence)
     }
 
+    /// Frames of a loose segment may be gone whose takes are not, so none of their sequences is used again (FORMAT.md
+    /// section 2). Says the next one.
+    fn skip_lost(&mut self, next_sequence: u64) -> u64 {
+        let loose = self.segments.last_key_value().is_some_and(|(_, (_, head))| head.loose);
+        if !loose {
+            return next_sequence;
+        }
+        let next_sequence = next_sequence.saturating_add(LOST_SEQUENCES_MAX);
+        self.place.sequence = next_sequence - 1;
+        // A checkpoint tells the next opening that the gap is no damage.
+        self.changed = true;
+        next_sequence
+    }
+
     fn scan_segment(&mut self, scan: &Scan<'_>, segment: &Arc<Segment>) -> Result<Scanned, FileError> {
         let mut unreadable = Vec::new();
         let scanned = scan.run(|entry| {
             self.changed = true;
             if self.apply(&entry, segment.id).is_none() {
-                let bytes = frame_bytes(entry.header.payload_bytes) as u64;
-                unreadable.push(Gap { offset: entry.offset, bytes });
+                unreadable.push(Gap { offset: entry.offset, bytes: entry.frame_bytes as u64 });
             }
         });
         let scanned =
@@ -279,12 +332,12 @@ impl Replay<'_> {
 
     /// Takes over one frame; None when its content makes no sense.
     fn apply(&mut self, entry: &Entry, segment: u64) -> Option<()> {
-        match entry.header.kind {
+        match entry.stamp.kind {
             Kind::Put => {
                 let head = put_head(&entry.payload).ok()?;
                 for update in put_updates(&entry.payload).ok()? {
                     if is_state_owner(&update.source) {
-                        if entry.header.sequence > self.states.sequence {
+                        if entry.stamp.sequence > self.states.sequence {
                             self.states.apply(&update, head.at);
                         }
                         continue;
@@ -293,10 +346,10 @@ impl Replay<'_> {
                 }
                 if head.events > 0 {
                     self.parts.push(Part {
-                        sequence: entry.header.sequence,
+                        sequence: entry.stamp.sequence,
                         segment,
                         offset: entry.offset,
-                        frame_bytes: u32::try_from(frame_bytes(entry.header.payload_bytes)).ok()?,
+                        frame_bytes: u32::try_from(entry.frame_bytes).ok()?,
                         start: 0,
                         end: head.events,
                         bytes: head.size,
@@ -349,7 +402,7 @@ impl Replay<'_> {
             self.changed = true;
             let scan = Scan {
                 file: file.file.as_ref(),
-                seed: file.seed,
+                coding: &file.coding,
                 start: FRAMES_START,
                 sequence: 1,
                 stop: None,

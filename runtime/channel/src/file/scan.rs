@@ -9,14 +9,20 @@ use std::io::Result;
 use bytes::Bytes;
 use millrace_storage::File;
 
-use super::frame::{self, ALIGNMENT, FrameHeader, HEADER_BYTES, Seed, frame_bytes};
+use super::{
+    coding::Coding,
+    frame::{self, ALIGNMENT, HEADER_BYTES, Stamp, frame_bytes},
+};
 
 const WINDOW_BYTES: usize = 1 << 20;
 
 /// A whole frame and where it is.
 pub(super) struct Entry {
-    pub header: FrameHeader,
+    pub stamp: Stamp,
     pub offset: u64,
+    /// Size on the disk, header and padding included.
+    pub frame_bytes: usize,
+    /// Opened and unpacked.
     pub payload: Bytes,
 }
 
@@ -43,7 +49,7 @@ pub(super) struct Scanned {
 /// What to walk over.
 pub(super) struct Scan<'a> {
     pub file: &'a dyn File,
-    pub seed: Seed,
+    pub coding: &'a Coding,
     /// Where the first frame is expected.
     pub start: u64,
     /// The least sequence it may have.
@@ -63,11 +69,11 @@ impl Scan<'_> {
         loop {
             match self.frame_at(&mut window, offset, scanned.next_sequence)? {
                 Some(entry) => {
-                    if self.stop.is_some_and(|stop| entry.header.sequence >= stop) {
+                    if self.stop.is_some_and(|stop| entry.stamp.sequence >= stop) {
                         return Ok(scanned);
                     }
-                    scanned.next_sequence = entry.header.sequence + 1;
-                    offset += frame_bytes(entry.header.payload_bytes) as u64;
+                    scanned.next_sequence = entry.stamp.sequence + 1;
+                    offset += entry.frame_bytes as u64;
                     scanned.end = offset;
                     visit(entry);
                 }
@@ -88,15 +94,13 @@ impl Scan<'_> {
     fn frame_at(&self, window: &mut Window<'_>, offset: u64, sequence_min: u64) -> Result<Option<Entry>> {
         let Some(header) = frame::header(window.slice(offset, HEADER_BYTES)?) else { return Ok(None) };
         let whole = frame_bytes(header.payload_bytes);
-        if header.sequence < sequence_min || offset + whole as u64 > window.file_bytes {
+        if header.stamp.sequence < sequence_min || offset + whole as u64 > window.file_bytes {
             return Ok(None);
         }
         let bytes = window.slice(offset, whole)?;
-        if frame::check(bytes, &self.seed).is_none() {
-            return Ok(None);
-        }
-        let payload = bytes.get(HEADER_BYTES..HEADER_BYTES + header.payload_bytes).unwrap_or_default();
-        Ok(Some(Entry { header, offset, payload: Bytes::copy_from_slice(payload) }))
+        let Some(header) = self.coding.check(bytes) else { return Ok(None) };
+        let payload = self.coding.payload(&header, bytes.to_vec(), offset);
+        Ok(payload.map(|payload| Entry { stamp: header.stamp, offset, frame_bytes: whole, payload }))
     }
 
     /// Where to go on behind a damaged place; None when the file ends there. The first valid frame may belong to
@@ -114,14 +118,14 @@ impl Scan<'_> {
             first.get_or_insert(offset);
             // A later file was begun only after every frame below its first one was durable.
             let was_durable = match self.stop {
-                Some(stop) => entry.header.sequence < stop,
-                None => entry.header.durable >= missing,
+                Some(stop) => entry.stamp.sequence < stop,
+                None => entry.stamp.durable >= missing,
             };
             if was_durable {
                 return Ok(first);
             }
-            sequence_min = entry.header.sequence + 1;
-            offset += frame_bytes(entry.header.payload_bytes) as u64;
+            sequence_min = entry.stamp.sequence + 1;
+            offset += entry.frame_bytes as u64;
         }
         Ok(None)
     }

@@ -10,8 +10,13 @@ use crc_fast::{CrcAlgorithm, checksum};
 use millrace_storage::{ByteReader, Disk, File, OpenMode};
 
 use super::{
+    coding::Coding,
     error::FileError,
-    frame::{self, FrameHeader, HEADER_BYTES, Seed},
+    frame::{HEADER_BYTES, Seed, Stamp},
+    keys::KeyRing,
+    pack::Compression,
+    seal::{SEAL_BYTES, Seal},
+    writing::Writing,
 };
 
 /// The newest version of the format, and the one that is written.
@@ -21,7 +26,13 @@ pub(super) const FRAMES_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"MILLRACE";
 const HEAD_BYTES: usize = 64;
+/// With a seal.
+const SEALED_HEAD_BYTES: usize = HEAD_BYTES + SEAL_BYTES + 4;
 const SECOND_HEAD: u64 = 2048;
+
+const PACKED: u32 = 1;
+const SEALED: u32 = 2;
+const LOOSE: u32 = 4;
 
 /// What the frames of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +79,12 @@ pub(super) struct FileHead {
     pub salt: u64,
     /// The sequence of the first frame. Frames of earlier segments from this number on were abandoned.
     pub first_sequence: u64,
+    /// Whether frames may be packed.
+    pub packed: bool,
+    /// Whether frames counted before they were durable.
+    pub loose: bool,
+    /// How all frames are sealed, if they are.
+    pub seal: Option<Seal>,
 }
 
 /// The state of a file's header.
@@ -81,33 +98,74 @@ pub(super) enum HeadState {
 }
 
 impl FileHead {
-    fn encode(&self) -> [u8; HEAD_BYTES] {
-        let mut bytes = [0; HEAD_BYTES];
+    /// The header of a file to be made, and how its frames are written.
+    pub(super) fn make(
+        kind: FileKind,
+        id: u64,
+        salt: u64,
+        first_sequence: u64,
+        writing: &Writing,
+    ) -> Result<(Self, Coding), FileError> {
+        // Numbers of takes are small, and nobody waits for their sync anyway.
+        let puts = kind == FileKind::Segment;
+        let packed = puts && writing.compression != Compression::None;
+        let mut head =
+            Self { kind, id, salt, first_sequence, packed, loose: puts && writing.is_loose(), seal: None };
+        let made = Seal::make(&writing.ring, &head.place())?;
+        let sealer = made.map(|(seal, sealer)| {
+            head.seal = Some(seal);
+            sealer
+        });
+        Ok((head, Coding { seed: Seed::new(salt, id), sealer, packed }))
+    }
+
+    /// How the frames of an existing file are read.
+    ///
+    /// # Errors
+    /// The key of the file is not there, or another one.
+    pub(super) fn coding(&self, ring: &KeyRing) -> Result<Coding, FileError> {
+        let sealer = self.seal.as_ref().map(|seal| seal.open(ring, &self.place())).transpose()?;
+        Ok(Coding { seed: Seed::new(self.salt, self.id), sealer, packed: self.packed })
+    }
+
+    /// What tells this file from all others: its data key depends on it.
+    fn place(&self) -> Vec<u8> {
+        let (kind, id, salt) =
+            (self.kind.code().to_le_bytes(), self.id.to_le_bytes(), self.salt.to_le_bytes());
+        [&kind[..], &id, &salt].concat()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; HEAD_BYTES];
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = flag(self.packed, PACKED) | flag(self.seal.is_some(), SEALED) | flag(self.loose, LOOSE);
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
         bytes[10..12].copy_from_slice(&self.kind.code().to_le_bytes());
+        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.id.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
-        let sum = sum(&bytes[..60]);
-        bytes[60..].copy_from_slice(&sum.to_le_bytes());
-        bytes
-    }
-
-    /// All bytes in front of the first frame, and the zeros that end an empty file.
-    pub(super) fn prefix(&self) -> Vec<u8> {
-        let mut bytes = vec![0; usize::try_from(FRAMES_START).unwrap_or_default() + HEADER_BYTES];
-        let head = self.encode();
-        for start in [0, usize::try_from(SECOND_HEAD).unwrap_or_default()] {
-            if let Some(copy) = bytes.get_mut(start..start + HEAD_BYTES) {
-                copy.copy_from_slice(&head);
-            }
+        let sum_of_head = sum(&bytes[..60]);
+        bytes[60..].copy_from_slice(&sum_of_head.to_le_bytes());
+        if let Some(seal) = &self.seal {
+            let seal = seal.encode();
+            bytes.extend_from_slice(&seal);
+            bytes.extend_from_slice(&sum(&seal).to_le_bytes());
         }
         bytes
     }
 
-    pub(super) fn seed(&self) -> Seed {
-        Seed::new(self.salt, self.id)
+    /// All bytes in front of the first frame, and the zeros that end an empty file.
+    fn prefix(&self) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(FRAMES_START).unwrap_or_default() + HEADER_BYTES];
+        let head = self.encode();
+        for start in [0, usize::try_from(SECOND_HEAD).unwrap_or_default()] {
+            if let Some(copy) = bytes.get_mut(start..start + head.len()) {
+                copy.copy_from_slice(&head);
+            }
+        }
+        bytes
     }
 }
 
@@ -125,23 +183,37 @@ fn decode_head(bytes: &[u8], kind: FileKind) -> Option<Result<FileHead, u16>> {
     }
     let version = reader.u16().ok()?;
     let (code, flags) = (reader.u16().ok()?, reader.u32().ok()?);
-    if version > VERSION || flags != 0 {
+    if version > VERSION || flags & !(PACKED | SEALED | LOOSE) != 0 {
         return Some(Err(version));
     }
+    let seal = match flags & SEALED {
+        0 => None,
+        _ => Some(decode_seal(bytes.get(HEAD_BYTES..)?)?),
+    };
     let head = FileHead {
         kind,
         id: reader.u64().ok()?,
         salt: reader.u64().ok()?,
         first_sequence: reader.u64().ok()?,
+        packed: flags & PACKED != 0,
+        loose: flags & LOOSE != 0,
+        seal,
     };
     (code == kind.code()).then_some(Ok(head))
+}
+
+/// Reads a seal and the checksum behind it.
+pub(super) fn decode_seal(bytes: &[u8]) -> Option<Seal> {
+    let (seal, rest) = bytes.split_at_checked(SEAL_BYTES)?;
+    let whole = ByteReader::new(rest).u32().ok()? == sum(seal);
+    Seal::decode(seal).filter(|_| whole)
 }
 
 /// Reads the header of an open file.
 pub(super) fn read_head(file: &dyn File, kind: FileKind) -> std::io::Result<HeadState> {
     let mut copies = [None, None];
     for (copy, offset) in copies.iter_mut().zip([0, SECOND_HEAD]) {
-        let mut bytes = [0; HEAD_BYTES];
+        let mut bytes = [0; SEALED_HEAD_BYTES];
         let count = file.read_full_at(&mut bytes, offset)?;
         *copy = decode_head(bytes.get(..count).unwrap_or_default(), kind);
     }
@@ -158,13 +230,14 @@ pub(super) struct Segment {
     pub id: u64,
     pub path: PathBuf,
     pub file: Box<dyn File>,
-    pub seed: Seed,
+    pub head: FileHead,
+    pub coding: Coding,
 }
 
 /// What is at a place where a frame should be.
 pub(super) enum Found {
-    /// A whole frame: its payload.
-    Whole(FrameHeader, Bytes),
+    /// A whole frame: its payload, opened and unpacked.
+    Whole(Stamp, Bytes),
     /// Something else.
     Damaged,
 }
@@ -174,7 +247,7 @@ impl Segment {
     pub(super) fn create(
         disk: &dyn Disk,
         directory: &Path,
-        head: FileHead,
+        (head, coding): (FileHead, Coding),
         prepare: impl FnOnce(&Path) -> Result<Box<dyn File>, FileError>,
     ) -> Result<Self, FileError> {
         let path = directory.join(head.kind.file_name(head.id));
@@ -192,7 +265,7 @@ impl Segment {
             let _gone = disk.remove(&path);
             return Err(failed(error));
         }
-        Ok(Self { id: head.id, path, file, seed: head.seed() })
+        Ok(Self { id: head.id, path, file, head, coding })
     }
 
     /// A new, empty file under a temporary name.
@@ -212,13 +285,9 @@ impl Segment {
         let mut bytes = vec![0; frame_bytes];
         let count = self.file.read_full_at(&mut bytes, offset)?;
         bytes.truncate(count);
-        let frame = Bytes::from(bytes);
-        Ok(match frame::check(&frame, &self.seed) {
-            Some(header) => {
-                Found::Whole(header, frame.slice(HEADER_BYTES..HEADER_BYTES + header.payload_bytes))
-            }
-            None => Found::Damaged,
-        })
+        let Some(header) = self.coding.check(&bytes) else { return Ok(Found::Damaged) };
+        let payload = self.coding.payload(&header, bytes, offset);
+        Ok(payload.map_or(Found::Damaged, |payload| Found::Whole(header.stamp, payload)))
     }
 }
 

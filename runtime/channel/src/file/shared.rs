@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{
     cache::Cache, checkpoint::Place, error::FileError, inbox::Inbox, queue::Part, queue::Queue,
-    segment::Segment, states::States, take_log::TakeLog,
+    segment::Segment, states::States, take_log::TakeLog, writing::Writing,
 };
 use crate::{keep_alive::KeepAlive, room::Amount, room::Room};
 
@@ -29,6 +29,10 @@ pub(super) struct Shared {
     pub directory: PathBuf,
     pub segment_bytes: u64,
     pub free_bytes_min: AtomicU64,
+    /// How what is put is written from now on.
+    pub writing: RwLock<Arc<Writing>>,
+    /// The active key changed: checkpoint and state are to be sealed with it.
+    pub rekey: AtomicBool,
     pub room: Arc<Room>,
     pub keep_alive: KeepAlive,
     pub state: Mutex<State>,

@@ -7,16 +7,16 @@
 
 use std::{
     collections::BTreeMap,
-    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum};
 use millrace_core::{PositionUpdate, Positions};
-use millrace_storage::{ByteReader, Disk, OpenMode, replace_file};
+use millrace_storage::{ByteReader, Disk, replace_file};
 
-const MAGIC: &[u8; 8] = b"MRSTATE\n";
+use super::{error::FileError, keys::KeyRing, small_file, small_file::sum};
+
+pub(super) const MAGIC: &[u8; 8] = b"MRSTATE\n";
 const VERSION: u32 = 1;
 const FILE: &str = "state";
 
@@ -46,7 +46,8 @@ pub(super) struct States {
 /// What is found in place of the file.
 pub(super) enum Loaded {
     Missing,
-    Good(u64, States),
+    /// With the salt of its channel and the id of the key it was sealed with.
+    Good(u64, States, Option<String>),
     Damaged,
     Newer(u32),
 }
@@ -87,19 +88,19 @@ impl States {
         });
     }
 
-    /// Replaces the file; `sequence` is that of the last frame.
+    /// Replaces the file; the sequence is that of the last frame.
     pub(super) fn write(
         &mut self,
         disk: &dyn Disk,
         directory: &Path,
-        salt: u64,
-        sequence: u64,
-        now: u64,
-    ) -> std::io::Result<()> {
+        (salt, sequence, now): (u64, u64, u64),
+        ring: &KeyRing,
+    ) -> Result<(), FileError> {
         self.forget_unclaimed(now);
         self.sequence = sequence;
-        let bytes = self.encode(salt);
-        replace_file(disk, &path(directory), &bytes)?;
+        let bytes = small_file::seal(self.encode(salt), ring)?;
+        replace_file(disk, &path(directory), &bytes)
+            .map_err(|error| FileError::io(format!("{}: state", directory.display()), error))?;
         self.file_bytes = bytes.len() as u64;
         self.changed = false;
         Ok(())
@@ -134,12 +135,7 @@ fn sized(bytes: &[u8], into: &mut Vec<u8>) {
     into.extend_from_slice(bytes);
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a 32-bit checksum comes in 64 bits")]
-fn sum(bytes: &[u8]) -> u32 {
-    checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
-}
-
-fn decode(bytes: &[u8]) -> Option<Loaded> {
+fn decode(bytes: &[u8], key: Option<String>) -> Option<Loaded> {
     let mut reader = ByteReader::new(bytes);
     if reader.take(8).ok()? != MAGIC {
         return None;
@@ -164,18 +160,15 @@ fn decode(bytes: &[u8]) -> Option<Loaded> {
         }
         states.owners.insert(owner, Owned { claimed_at, entries });
     }
-    Some(Loaded::Good(salt, states))
+    Some(Loaded::Good(salt, states, key))
 }
 
 /// Reads the file.
-pub(super) fn load(disk: &dyn Disk, directory: &Path) -> std::io::Result<Loaded> {
-    let file = match disk.open(&path(directory), OpenMode::Read) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Missing),
-        opened => opened?,
+pub(super) fn load(disk: &dyn Disk, directory: &Path, ring: &KeyRing) -> Result<Loaded, FileError> {
+    let Some(opened) = small_file::read(disk, &path(directory), MAGIC, ring)? else {
+        return Ok(Loaded::Missing);
     };
-    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(|_| ErrorKind::FileTooLarge)?];
-    let count = file.read_full_at(&mut bytes, 0)?;
-    Ok(decode(bytes.get(..count).unwrap_or_default()).unwrap_or(Loaded::Damaged))
+    Ok(decode(&opened.bytes, opened.key).unwrap_or(Loaded::Damaged))
 }
 
 #[cfg(test)]
@@ -195,15 +188,17 @@ mod tests {
     #[test]
     fn a_state_file_is_read_back_and_every_flip_and_cut_is_found() {
         let bytes = states().encode(5);
-        match decode(&bytes) {
-            Some(Loaded::Good(5, read)) => assert_eq!((read.owners, read.sequence), (states().owners, 41)),
+        match decode(&bytes, None) {
+            Some(Loaded::Good(5, read, None)) => {
+                assert_eq!((read.owners, read.sequence), (states().owners, 41))
+            }
             _ => unreachable!("it was just written"),
         }
         for at in 0..bytes.len() {
-            assert!(decode(&bytes[..at]).is_none());
+            assert!(decode(&bytes[..at], None).is_none());
             let mut flipped = bytes.clone();
             flipped[at] ^= 4;
-            assert!(decode(&flipped).is_none(), "byte {at}");
+            assert!(decode(&flipped, None).is_none(), "byte {at}");
         }
     }
 

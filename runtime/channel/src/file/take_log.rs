@@ -11,8 +11,10 @@ use millrace_storage::Disk;
 use super::{
     error::FileError,
     frame::{self, HEADER_BYTES, Kind},
+    pack::{Compression, Packer},
     payload::{Run, encode_runs},
     segment::{FRAMES_START, FileHead, FileKind, Segment},
+    writing::Writing,
 };
 
 pub(super) struct TakeLog {
@@ -22,6 +24,8 @@ pub(super) struct TakeLog {
     next_id: u64,
     current: Option<Current>,
     bytes: Vec<u8>,
+    /// How the next file is written.
+    pub writing: Arc<Writing>,
 }
 
 struct Current {
@@ -38,8 +42,14 @@ pub(super) struct Unsynced {
 }
 
 impl TakeLog {
-    pub(super) fn new(disk: Arc<dyn Disk>, directory: PathBuf, salt: u64, next_id: u64) -> Self {
-        Self { disk, directory, salt, next_id, current: None, bytes: Vec::new() }
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        salt: u64,
+        next_id: u64,
+        writing: Arc<Writing>,
+    ) -> Self {
+        Self { disk, directory, salt, next_id, current: None, bytes: Vec::new(), writing }
     }
 
     /// Writes one commit of takes.
@@ -55,8 +65,9 @@ impl TakeLog {
         let start = frame::begin(&mut self.bytes);
         encode_runs(runs, &mut self.bytes);
         current.sequence += 1;
-        let seed = &current.file.seed;
-        frame::finish(&mut self.bytes, start, Kind::Take, current.sequence, current.durable, seed);
+        let stamp = (Kind::Take, current.sequence, current.durable);
+        let packing = (Compression::None, &mut Packer::default());
+        current.file.coding.finish(&mut self.bytes, start, stamp, current.end, packing)?;
         let frame_bytes = self.bytes.len();
         self.bytes.resize(frame_bytes + HEADER_BYTES, 0);
         let written = current.file.file.write_all_at(&self.bytes, current.end);
@@ -67,7 +78,7 @@ impl TakeLog {
     }
 
     fn create(&mut self) -> Result<Current, FileError> {
-        let head = FileHead { kind: FileKind::Takes, id: self.next_id, salt: self.salt, first_sequence: 1 };
+        let head = FileHead::make(FileKind::Takes, self.next_id, self.salt, 1, &self.writing)?;
         let disk = self.disk.as_ref();
         let file = Segment::create(disk, &self.directory, head, |path| Segment::fresh(disk, path))?;
         self.next_id += 1;
@@ -83,6 +94,11 @@ impl TakeLog {
     pub(super) fn rotate(&mut self) -> u64 {
         self.current = None;
         self.next_id
+    }
+
+    /// The id of the key that the current file is sealed with.
+    pub(super) fn current_seal(&self) -> Option<&Arc<Segment>> {
+        self.current.as_ref().map(|current| &current.file).filter(|file| file.head.seal.is_some())
     }
 
     pub(super) fn unsynced(&self) -> Option<Unsynced> {

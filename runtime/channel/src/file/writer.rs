@@ -17,10 +17,13 @@ use super::{
     frame::{self, HEADER_BYTES, Kind, frame_bytes},
     inbox::{Ending, PutRequest},
     log::Log,
+    pack::Packer,
     payload::encode_put,
     queue::Part,
+    seal::TAG_BYTES,
     segment::Segment,
     shared::{Phase, Shared},
+    writing::Sync,
 };
 
 /// A group is closed when it is about this large, which bounds memory and the time of one write.
@@ -36,22 +39,29 @@ pub(super) struct Writer {
     cleaner: Cleaner,
     frames: Vec<u8>,
     parts: Vec<Part>,
+    packer: Packer,
+    /// When frames that count must be durable.
+    sync_log_at: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
-        Self { shared, log, cleaner: Cleaner::default(), frames: Vec::new(), parts: Vec::new() }
+        let (frames, parts) = (Vec::new(), Vec::new());
+        let (cleaner, packer) = (Cleaner::default(), Packer::default());
+        Self { shared, log, cleaner, frames, parts, packer, sync_log_at: None }
     }
 
     /// Works until the inbox ends.
     pub(super) fn run(mut self) -> Result<(), FileError> {
         let mut sync_takes_at = None;
         loop {
-            let work = self.shared.inbox.wait(sync_takes_at);
+            let deadline = [sync_takes_at, self.sync_log_at].into_iter().flatten().min();
+            let work = self.shared.inbox.wait(deadline);
             if work.takes_written {
                 sync_takes_at.get_or_insert_with(|| Instant::now() + TAKES_SYNC);
             }
             self.commit(work.puts);
+            self.sync_log_in_time();
             if sync_takes_at.is_some_and(|at| at <= Instant::now()) {
                 self.sync_takes();
                 sync_takes_at = None;
@@ -71,6 +81,26 @@ impl Writer {
         trimmed
     }
 
+    /// Syncs a loose segment when its first unsynced frame has waited long enough.
+    fn sync_log_in_time(&mut self) {
+        if !self.log.is_unsynced() {
+            self.sync_log_at = None;
+            return;
+        }
+        let now = Instant::now();
+        let wait = match self.log.writing.sync {
+            Sync::Interval(every) => every,
+            Sync::Commit => Duration::ZERO,
+        };
+        if *self.sync_log_at.get_or_insert(now + wait) > now {
+            return;
+        }
+        self.sync_log_at = None;
+        if let Err(error) = self.log.sync() {
+            tracing::error!(channel = self.shared.name, %error, "acknowledged events are in doubt");
+        }
+    }
+
     fn sync_takes(&self) {
         if let Err(error) = self.shared.sync_takes() {
             tracing::warn!(channel = self.shared.name, %error, "takes may be repeated after a power failure");
@@ -81,7 +111,7 @@ impl Writer {
         let mut group = Vec::new();
         let mut bytes = 0;
         for put in puts {
-            let put_bytes = frame_bytes(put.payload_bytes_max);
+            let put_bytes = frame_bytes(put.payload_bytes_max + TAG_BYTES);
             if bytes + put_bytes > GROUP_BYTES_MAX && !group.is_empty() {
                 self.commit_group(std::mem::take(&mut group), bytes);
                 bytes = 0;
@@ -117,12 +147,26 @@ impl Writer {
     }
 
     fn write_group(&mut self, group: &[PutRequest], bytes_max: usize) -> Result<Place, FileError> {
+        self.log.writing = self.shared.writing.read().clone();
+        match self.encode_group(group, bytes_max) {
+            Ok(count) => self.log.append(&self.frames, count),
+            Err(error) => {
+                // Sequences of this segment may have been used to seal what is now thrown away.
+                self.log.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills the write buffer; says how many frames are in it.
+    fn encode_group(&mut self, group: &[PutRequest], bytes_max: usize) -> Result<u64, FileError> {
         let segment = match self.log.active_for(bytes_max) {
             Some(segment) => segment,
             None => self.roll()?,
         };
         let base = self.log.end();
-        let durable = self.log.next_sequence - 1;
+        let durable = self.log.durable;
+        let compression = self.log.writing.compression;
         let mut sequence = self.log.next_sequence;
         // A new segment's buffer already holds the positions.
         if !self.frames.is_empty() {
@@ -132,13 +176,15 @@ impl Writer {
         for put in group {
             let start = frame::begin(&mut self.frames);
             encode_put(put.at, &put.batch, &put.updates, &mut self.frames);
-            frame::finish(&mut self.frames, start, Kind::Put, sequence, durable, &segment.seed);
-            self.parts.push(part(put, sequence, segment.id, base + start as u64, self.frames.len() - start));
+            let (offset, stamp) = (base + start as u64, (Kind::Put, sequence, durable));
+            let packing = (compression, &mut self.packer);
+            segment.coding.finish(&mut self.frames, start, stamp, offset, packing)?;
+            self.parts.push(part(put, sequence, segment.id, offset, self.frames.len() - start));
             sequence += 1;
         }
         let end = self.frames.len();
         self.frames.resize(end + HEADER_BYTES, 0);
-        self.log.append(&self.frames, sequence - self.log.next_sequence)
+        Ok(sequence - self.log.next_sequence)
     }
 
     /// Tells components that what they wrote counts. Their next batches may begin when the group is gone.
@@ -164,12 +210,15 @@ impl Writer {
         self.shared.check_disk(self.log.next_segment_needs())?;
         let segment = self.log.roll()?;
         self.shared.segments.write().insert(segment.id, Arc::clone(&segment));
-        let state = &mut *self.shared.state.lock();
-        state.live.insert(segment.id, 0);
         let start = frame::begin(&mut self.frames);
-        millrace_storage::encode_positions(&state.positions, &mut self.frames);
-        let sequence = self.log.next_sequence;
-        frame::finish(&mut self.frames, start, Kind::Positions, sequence, sequence - 1, &segment.seed);
+        {
+            let state = &mut *self.shared.state.lock();
+            state.live.insert(segment.id, 0);
+            millrace_storage::encode_positions(&state.positions, &mut self.frames);
+        }
+        let stamp = (Kind::Positions, self.log.next_sequence, self.log.durable);
+        let packing = (self.log.writing.compression, &mut self.packer);
+        segment.coding.finish(&mut self.frames, start, stamp, self.log.end(), packing)?;
         Ok(segment)
     }
 

@@ -74,7 +74,7 @@ fn build(section: &Section, cx: &BuildContext) -> Result<Arc<dyn Channel>, Diagn
     let overflow = overflow_section(section);
     let options = SpillableOptions {
         memory: memory_options(section),
-        overflow: FileOptions::from_section(overflow, cx.data_dir.clone()),
+        overflow: FileOptions::from_section(overflow, cx.data_dir.clone())?,
     };
     let metrics = cx.metrics.channel(&cx.component);
     let clock = Arc::clone(&cx.clock);

@@ -8,7 +8,7 @@ use millrace_testkit::{
     channel_suite::{batch, ok, put},
 };
 
-use super::suite::channel;
+use super::{kinds::Kind, suite::channel};
 use crate::FileOptions;
 
 fn bodies(batch: &Batch) -> Vec<String> {
@@ -31,8 +31,10 @@ async fn again(channel: &dyn Channel, taken: Taken) -> Option<(Box<dyn TakeTrans
 
 #[tokio::test]
 async fn rows_in_the_middle_of_a_put_are_taken_again_and_nothing_else() {
-    for cache_bytes_max in [0, 1 << 20] {
-        let options = FileOptions { cache_bytes_max, free_bytes_min: 0, ..FileOptions::new("/channel") };
+    let caches = [0, 1 << 20];
+    for (kind, cache_bytes_max) in Kind::ALL.into_iter().flat_map(|kind| caches.map(|cache| (kind, cache))) {
+        let options =
+            kind.of(FileOptions { cache_bytes_max, free_bytes_min: 0, ..FileOptions::new("/channel") });
         let channel = channel(&options, Arc::new(FakeDisk::default()));
         ok(channel.open().await);
         for start in [0, 5] {

@@ -11,34 +11,52 @@ use millrace_testkit::{
     channel_suite::{batch, drain, numbers, ok, put, take},
 };
 
-use super::suite::channel;
+use super::{kinds::Kind, suite::channel};
 use crate::{FileChannel, FileOptions};
 
 const DIRECTORY: &str = "/channel";
 const EVENTS: usize = 60;
 const BATCH: usize = 5;
 
-fn options() -> FileOptions {
-    FileOptions { segment_bytes: 4800, free_bytes_min: 0, cache_bytes_max: 0, ..FileOptions::new(DIRECTORY) }
+fn options(kind: Kind) -> FileOptions {
+    // How much fits is decided before it is packed.
+    let segment_bytes = if kind.is_packed() { 5400 } else { 4800 };
+    kind.of(FileOptions {
+        segment_bytes,
+        free_bytes_min: 0,
+        cache_bytes_max: 0,
+        ..FileOptions::new(DIRECTORY)
+    })
 }
 
-fn closed(disk: &FakeDisk) -> FileChannel {
-    channel(&options(), Arc::new(disk.clone()))
+fn closed(disk: &FakeDisk, kind: Kind) -> FileChannel {
+    channel(&options(kind), Arc::new(disk.clone()))
 }
 
-async fn open(disk: &FakeDisk) -> FileChannel {
-    let channel = closed(disk);
+async fn open_as(disk: &FakeDisk, kind: Kind) -> FileChannel {
+    let channel = closed(disk, kind);
     ok(channel.open().await);
     channel
 }
 
+async fn open(disk: &FakeDisk) -> FileChannel {
+    open_as(disk, Kind::Plain).await
+}
+
 /// A channel of several segments whose first events are taken.
 async fn filled(taken: usize, close: bool) -> FakeDisk {
+    filled_as(Kind::Plain, taken, close).await
+}
+
+async fn filled_as(kind: Kind, taken: usize, close: bool) -> FakeDisk {
     let disk = FakeDisk::default();
-    let channel = open(&disk).await;
+    let channel = open_as(&disk, kind).await;
     for start in (0..EVENTS).step_by(BATCH) {
         let position = PositionUpdate::set("web".into(), "at", start.to_string());
-        ok(put(&channel, batch(start..start + BATCH).with_position(position)).await);
+        // Long enough to be packed where that is wanted.
+        let width = if kind.is_packed() { 140 } else { 1 };
+        let events = batch((start..start + BATCH).map(|event| format!("{event:0width$}")));
+        ok(put(&channel, events.with_position(position)).await);
     }
     if taken > 0 {
         ok(take(&channel, taken).await.0.commit().await);
@@ -77,8 +95,8 @@ fn aside(disk: &FakeDisk) -> usize {
 }
 
 /// The channel lost at most one batch, said so if it did, and goes on working.
-async fn check_after_flip(disk: &FakeDisk, what: &str, taken: usize) {
-    let channel = open(disk).await;
+async fn check_after_flip(disk: &FakeDisk, kind: Kind, what: &str, taken: usize) {
+    let channel = open_as(disk, kind).await;
     let found = contents(&channel).await;
     assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "{what}: {found:?}");
     let lost: Vec<usize> = (taken..EVENTS).filter(|event| !found.contains(event)).collect();
@@ -95,8 +113,8 @@ async fn check_after_flip(disk: &FakeDisk, what: &str, taken: usize) {
     assert_eq!(drain(&channel, 1).await, ["new"], "{what}");
 }
 
-async fn flip_everywhere(taken: usize, close: bool) {
-    let whole = filled(taken, close).await;
+async fn flip_everywhere(kind: Kind, taken: usize, close: bool) {
+    let whole = filled_as(kind, taken, close).await;
     let files = whole.files();
     assert!(files.iter().filter(|(path, _)| path.to_string_lossy().contains("segment-")).count() > 2);
     for (path, content) in files {
@@ -107,21 +125,26 @@ async fn flip_everywhere(taken: usize, close: bool) {
             }
             let disk = whole.after_kill();
             disk.flip(&path, at, 0x40);
-            check_after_flip(&disk, &format!("{} at {at}", path.display()), taken).await;
+            let what = format!("{kind:?}: {} at {at}", path.display());
+            check_after_flip(&disk, kind, &what, taken).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_flipped_byte_of_a_closed_channel_is_found_and_set_aside() {
-    flip_everywhere(0, true).await;
-    flip_everywhere(7, true).await;
+    for kind in Kind::ALL {
+        flip_everywhere(kind, 0, true).await;
+        flip_everywhere(kind, 7, true).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_flipped_byte_of_a_crashed_channel_is_found_and_set_aside() {
-    flip_everywhere(0, false).await;
-    flip_everywhere(7, false).await;
+    for kind in Kind::DURABLE {
+        flip_everywhere(kind, 0, false).await;
+        flip_everywhere(kind, 7, false).await;
+    }
 }
 
 fn segments(disk: &FakeDisk) -> Vec<PathBuf> {
@@ -198,7 +221,7 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
         content[start + 60..start + 64].copy_from_slice(&sum.to_le_bytes()[..4]);
     }
     disk.replace(&path, Some(content.clone()));
-    let refused = closed(&disk).open().await;
+    let refused = closed(&disk, Kind::Plain).open().await;
     let Err(ChannelError::Failed { source, .. }) = refused else { unreachable!("{refused:?}") };
     assert_eq!(
         source.to_string(),

@@ -8,19 +8,26 @@ use millrace_testkit::{
     channel_suite::{batch, drain, numbers, ok, put, take},
 };
 
-use super::suite::{channel, options};
+use super::{
+    kinds::Kind,
+    suite::{channel, options},
+};
 use crate::{FileChannel, FileOptions};
 
 const DIRECTORY: &str = "/channel";
 
-fn small() -> FileOptions {
-    FileOptions { cache_bytes_max: 0, ..options(std::path::Path::new(DIRECTORY)) }
+fn small(kind: Kind) -> FileOptions {
+    kind.of(FileOptions { cache_bytes_max: 0, ..options(std::path::Path::new(DIRECTORY)) })
+}
+
+async fn open_as(disk: &FakeDisk, kind: Kind) -> FileChannel {
+    let channel = channel(&small(kind), Arc::new(disk.clone()));
+    ok(channel.open().await);
+    channel
 }
 
 async fn open(disk: &FakeDisk) -> FileChannel {
-    let channel = channel(&small(), Arc::new(disk.clone()));
-    ok(channel.open().await);
-    channel
+    open_as(disk, Kind::Plain).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,9 +57,10 @@ async fn a_full_disk_is_back_pressure_and_ends_when_space_returns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_fails_its_commits_and_is_never_taken_back() {
-    for (call, seed) in [(Call::Sync, 1), (Call::Write, 2)] {
+    let cases = [(Call::Sync, 1), (Call::Write, 2)];
+    for (kind, (call, seed)) in Kind::DURABLE.into_iter().flat_map(|kind| cases.map(|case| (kind, case))) {
         let disk = FakeDisk::default();
-        let channel = open(&disk).await;
+        let channel = open_as(&disk, kind).await;
         ok(put(&channel, batch(0..3)).await);
         disk.fail(call, ErrorKind::Other, 1);
         let failed = put(&channel, batch(3..6)).await;
@@ -62,7 +70,7 @@ async fn a_failed_sync_fails_its_commits_and_is_never_taken_back() {
         ok(put(&channel, batch(6..9)).await);
         // The frames in doubt are in the sealed segment; the retry is the one that counts, once.
         for after in [disk.after_kill(), disk.after_crash(seed)] {
-            let again = open(&after).await;
+            let again = open_as(&after, kind).await;
             assert_eq!(again.stats().events, 9);
             assert_eq!(drain(&again, 9).await, numbers(0..9));
             assert_eq!(again.stats().damaged, 0);

@@ -11,14 +11,17 @@ use millrace_testkit::{
 };
 
 use super::suite::{channel, options};
-use crate::{FileOptions, file::FACTORY, file::options::OPTIONS};
+use crate::{
+    Compression, EncryptionOptions, FileOptions, KeySource, Sync, file::FACTORY, file::options::OPTIONS,
+};
 
 #[test]
 fn the_defaults_of_the_table_are_those_of_the_options() {
     let section = section(OPTIONS, r#"file "a""#);
-    assert_eq!(FileOptions::from_section(&section, "/data".into()), FileOptions::new("/data"));
+    assert_eq!(FileOptions::from_section(&section, "/data".into()), Ok(FileOptions::new("/data")));
     let all = r#"file "a" { directory "/d"; capacity 5; bytes "1MiB"; keep-alive "1s"; cache "2MiB"
-        segment-size "1MiB"; minimum-free-space "3MiB"; }"#;
+        segment-size "1MiB"; minimum-free-space "3MiB"; compression "lz4"; sync "interval" every="2s"
+        encryption active="b" { key "a" env="OLD"; key "b" file="/keys/b" } }"#;
     let expected = FileOptions {
         directory: "/d".into(),
         events_max: 5,
@@ -27,9 +30,43 @@ fn the_defaults_of_the_table_are_those_of_the_options() {
         cache_bytes_max: 2 << 20,
         segment_bytes: 1 << 20,
         free_bytes_min: 3 << 20,
+        compression: Compression::Lz4,
+        sync: Sync::Interval(Duration::from_secs(2)),
+        encryption: EncryptionOptions {
+            active: Some("b".into()),
+            keys: vec![
+                ("a".into(), KeySource::Variable("OLD".into())),
+                ("b".into(), KeySource::File("/keys/b".into())),
+            ],
+        },
     };
     let section = millrace_testkit::section(OPTIONS, all);
-    assert_eq!(FileOptions::from_section(&section, "/data".into()), expected);
+    assert_eq!(FileOptions::from_section(&section, "/data".into()), Ok(expected));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_reason() {
+    for (options, reason) in [
+        (r#"sync "interval""#, "`sync \"interval\"` does not say how long commits may stay unsynced"),
+        (r#"sync "interval" every="0s""#, "`every` is shorter than a millisecond"),
+        (r#"sync "commit" every="1s""#, "`sync \"commit\"` syncs each commit and takes no `every`"),
+        (r#"sync "often""#, "`sync` is \"commit\" or \"interval\""),
+        (r#"sync "commit"; sync "commit""#, "`sync` is given twice"),
+        (r#"encryption active="a""#, "the active key \"a\" is not among the keys"),
+        (r#"encryption active="a" { key "a" }"#, "key \"a\" comes either from a `file` or from `env`"),
+        (r#"encryption active="a" { key "a" file="f" env="E" }"#, "key \"a\" comes either from a `file`"),
+        (r#"encryption active="a" { key "a" file="f"; key "a" env="E" }"#, "key \"a\" is given twice"),
+        (r#"encryption active="none" { key file="f" }"#, "a key needs an id of 1 to 63 bytes"),
+        (r#"encryption active="none" { key "none" file="f" }"#, "that is not \"none\""),
+    ] {
+        let section = section(OPTIONS, &format!("file \"a\" {{ {options} }}"));
+        let findings = FileOptions::from_section(&section, "/data".into()).unwrap_err();
+        let first = findings.iter().next().map(|finding| finding.reason.clone()).unwrap_or_default();
+        assert!(first.contains(reason), "{options}: {first}");
+    }
+    let open = section(OPTIONS, r#"file "a" { encryption active="none" { key "a" env="E" } }"#);
+    let options = FileOptions::from_section(&open, "/data".into()).unwrap();
+    assert_eq!((options.encryption.active, options.encryption.keys.len()), (None, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

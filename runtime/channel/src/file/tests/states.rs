@@ -8,14 +8,18 @@ use millrace_testkit::{
     channel_suite::{batch, drain, ok, put, take},
 };
 
-use super::suite::channel;
+use super::{kinds::Kind, suite::channel};
 use crate::{FileChannel, FileOptions};
 
 const DIRECTORY: &str = "/channel";
 
 async fn open(disk: &FakeDisk) -> Arc<FileChannel> {
+    open_as(disk, Kind::Plain).await
+}
+
+async fn open_as(disk: &FakeDisk, kind: Kind) -> Arc<FileChannel> {
     let options = FileOptions { segment_bytes: 64 << 10, free_bytes_min: 0, ..FileOptions::new(DIRECTORY) };
-    let channel = channel(&options, Arc::new(disk.clone()));
+    let channel = channel(&kind.of(options), Arc::new(disk.clone()));
     ok(channel.open().await);
     Arc::new(channel)
 }
@@ -82,9 +86,10 @@ async fn a_large_state_is_written_a_bounded_number_of_times_and_its_segments_go_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_state_is_set_aside_and_the_channel_starts() {
-    for damage in ["flip", "cut", "empty", "no checkpoint"] {
+    let damages = ["flip", "cut", "empty", "no checkpoint"];
+    for (kind, damage) in Kind::ALL.into_iter().flat_map(|kind| damages.map(|damage| (kind, damage))) {
         let disk = FakeDisk::default();
-        let channel = open(&disk).await;
+        let channel = open_as(&disk, kind).await;
         let store = store_of(&channel);
         ok(put(&*channel, with_state(batch(["a"]), &store, "k", b"v").await).await);
         ok(channel.close().await);
@@ -98,7 +103,7 @@ async fn a_damaged_state_is_set_aside_and_the_channel_starts() {
             _ => disk.replace(&Path::new(DIRECTORY).join("checkpoint"), None),
         }
         disk.replace(&path, Some(bytes));
-        let channel = open(&disk).await;
+        let channel = open_as(&disk, kind).await;
         let store = store_of(&channel);
         let damaged = u64::from(damage != "no checkpoint");
         assert_eq!(channel.stats().damaged, damaged, "{damage}");
@@ -111,7 +116,7 @@ async fn a_damaged_state_is_set_aside_and_the_channel_starts() {
         ok(put(&*channel, with_state(batch(["b"]), &store, "k", b"w").await).await);
         ok(channel.close().await);
         drop(channel);
-        let channel = open(&disk).await;
+        let channel = open_as(&disk, kind).await;
         assert_eq!(
             store_of(&channel).begin(&mut Batch::default()).await.value("k").as_deref(),
             Some(&b"w"[..])

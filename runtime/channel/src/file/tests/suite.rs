@@ -10,6 +10,7 @@ use millrace_testkit::{
     channel_suite::{ChannelFixture, ChannelLimits, ok},
 };
 
+use super::kinds::Kind;
 use crate::{FileChannel, FileOptions};
 
 /// A channel that is not open yet.
@@ -66,6 +67,27 @@ impl ChannelFixture for UncachedFixture {
     }
 }
 
+/// Packed and sealed, and read from the segments.
+#[derive(Default)]
+struct SealedFixture {
+    system: SystemFixture,
+}
+
+#[async_trait]
+impl ChannelFixture for SealedFixture {
+    async fn channel(&self, limits: ChannelLimits) -> Arc<dyn Channel> {
+        let directory = ok(tempfile::tempdir_in(self.system.directory.path())).keep();
+        let options = FileOptions { cache_bytes_max: 0, ..limited(&directory, limits) };
+        let channel = channel(&Kind::Both.of(options), Arc::new(SystemDisk));
+        ok(channel.open().await);
+        Arc::new(channel)
+    }
+}
+
+mod packed_and_sealed {
+    millrace_testkit::channel_suite!(super::SealedFixture);
+}
+
 mod on_a_disk {
     millrace_testkit::channel_suite!(super::SystemFixture);
 }
@@ -91,4 +113,30 @@ impl ChannelFixture for FakeFixture {
 
 mod on_a_fake_disk {
     millrace_testkit::channel_suite!(super::FakeFixture);
+}
+
+/// Every other kind of file, one after the other, on a disk in memory.
+#[derive(Default)]
+struct KindsFixture<const KIND: usize>;
+
+#[async_trait]
+impl<const KIND: usize> ChannelFixture for KindsFixture<KIND> {
+    async fn channel(&self, limits: ChannelLimits) -> Arc<dyn Channel> {
+        let options = Kind::ALL[KIND].of(limited(Path::new("/channel"), limits));
+        let channel = channel(&options, Arc::new(millrace_testkit::FakeDisk::default()));
+        ok(channel.open().await);
+        Arc::new(channel)
+    }
+}
+
+mod packed {
+    millrace_testkit::channel_suite!(super::KindsFixture<1>);
+}
+
+mod sealed {
+    millrace_testkit::channel_suite!(super::KindsFixture<2>);
+}
+
+mod loose {
+    millrace_testkit::channel_suite!(super::KindsFixture<4>);
 }
