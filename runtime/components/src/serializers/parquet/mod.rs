@@ -11,9 +11,9 @@
 //! is, so that the last whole append is found after a power failure without trusting anything in the events.
 //!
 //! The price is metadata that is written again with each append. It stays small in two ways. Row groups that are small
-//! are merged: while the last ones have no more events than what is appended and all of it has at most
+//! are merged: while the last one is at most twice as large as what is appended and both have at most
 //! [`MERGED_BYTES_MAX`], their events are written again in one row group, so that `n` tiny appends leave about `log n`
-//! row groups. And a file that has [`ParquetSpec::row_groups_max`] row groups is full.
+//! row groups, and those in memory are less than [`MERGED_BYTES_MAX`] together. And a file that has [`ParquetSpec::row_groups_max`] row groups is full.
 //!
 //! The list of row groups is state; `confirm` and `roll_back` keep it in step with the file.
 
@@ -33,7 +33,7 @@ pub const MAGIC: &[u8; 4] = b"PAR1";
 /// What stands before each append: how long it is, and its checksum; both little-endian.
 const FRAME_BYTES: usize = 8 + 4;
 
-/// Plain bytes of a row group that was merged of smaller ones; as much of each open file may be kept in memory.
+/// Plain bytes of a row group that was merged of smaller ones, at most; so much of each open file is kept in memory.
 const MERGED_BYTES_MAX: usize = 1 << 20;
 
 /// What a Parquet file is made of.
@@ -102,7 +102,7 @@ impl ParquetSerializer {
         let bytes_max = MERGED_BYTES_MAX.min(self.spec.row_group_bytes_max);
         let mut columns = columns;
         while let Some(Group { columns: Some(last), .. }) = self.groups.last()
-            && last.rows() <= columns.rows()
+            && last.bytes() / 2 <= columns.bytes()
             && last.bytes() + columns.bytes() <= bytes_max
         {
             columns = last.followed_by(columns);

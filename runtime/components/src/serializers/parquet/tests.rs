@@ -223,7 +223,13 @@ fn tiny_appends_become_few_row_groups_and_large_ones_stay_as_they_are() {
         confirmed.push(open(&file.bytes).metadata().num_row_groups());
     }
     let most = confirmed.iter().max().unwrap();
-    println!("1000 appends of one event: {} bytes, at most {most} row groups", file.bytes.len());
+    let mut once = File::new(SPEC);
+    once.append(&numbered(0..1000));
+    println!(
+        "1000 appends of one event: {} bytes, at most {most} row groups; in one append {} bytes",
+        file.bytes.len(),
+        once.bytes.len()
+    );
     assert!(*most <= 10, "{most}");
     assert_eq!(file.read(), with_times(&numbered(0..1000)));
     // Too large to be merged.
@@ -233,6 +239,13 @@ fn tiny_appends_become_few_row_groups_and_large_ones_stay_as_they_are() {
         file.append(&[Event::new(body.clone())]);
         assert_eq!(open(&file.bytes).metadata().num_row_groups(), before + more);
     }
+    let mut file = File::new(SPEC);
+    for number in 0..128 {
+        file.append(&numbered(number * 4000..(number + 1) * 4000));
+    }
+    let data: i64 =
+        open(&file.bytes).metadata().row_groups().iter().map(|group| group.compressed_size()).sum();
+    println!("128 appends of 4000 events: {} bytes, {data} of them in row groups", file.bytes.len());
 }
 
 #[test]
