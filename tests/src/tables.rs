@@ -20,7 +20,7 @@ pub struct Row {
     pub body: String,
 }
 
-/// Hands on every row of these files. A file with `.parquet` in its path is one, all others are Avro containers.
+/// Hands on every row of these files, Parquet or Avro containers.
 ///
 /// # Panics
 /// Python is missing, a reader cannot be installed, or it refuses a file.

@@ -27,6 +27,7 @@ def avro(path):
 
 
 for path in sys.argv[1:]:
-    read = parquet if ".parquet" in path else avro
+    with open(path, "rb") as file:
+        read = parquet if file.read(4) == b"PAR1" else avro
     for row in read(path):
         sys.stdout.write(json.dumps(row) + "\n")
