@@ -23,6 +23,7 @@ mod script;
 mod shutdown;
 mod state;
 mod swap;
+mod tables;
 mod two_phase;
 mod versions;
 mod watch;

@@ -17,10 +17,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// It does not hold within a minute.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(DEADLINE, what, condition);
+}
+
+/// Waits for a condition that may take longer.
+///
+/// # Panics
+/// It does not hold within this time.
+pub fn eventually_within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        assert!(begun.elapsed() < deadline, "{what}: not within {deadline:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

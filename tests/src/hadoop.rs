@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -126,6 +127,31 @@ impl Hdfs {
             }
             Err(error) => unreachable!("java cannot be started: {error}; this test needs it"),
         }
+    }
+
+    /// Runs a command and hands on each line that it prints, so that it may be much.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn each_line(&self, arguments: &[&str], mut line: impl FnMut(&str)) {
+        let errors = fs::File::create(self.log_file("tool"));
+        let Ok(errors) = errors else { unreachable!("the log of the tool can be written") };
+        let child = self
+            .java("tool", "Tool")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn();
+        let Ok(mut child) = child else { unreachable!("java cannot be started; this test needs it") };
+        let mut out = child.stdout.take().map(BufReader::new);
+        let mut bytes = Vec::new();
+        while let Some(Ok(1..)) = out.as_mut().map(|out| out.read_until(b'\n', &mut bytes)) {
+            line(String::from_utf8_lossy(&bytes).trim_end_matches('\n'));
+            bytes.clear();
+        }
+        let is_done = child.wait().is_ok_and(|status| status.success());
+        assert!(is_done, "{arguments:?} failed:\n{}\n{}", self.log("tool"), self.log("name"));
     }
 
     /// Length and path of each file below a folder.

@@ -43,6 +43,8 @@ fn main() {
         ("places by header", "prefix \"%{host}-\"; sync \"none\""),
         ("json", "serializer \"json\"; sync \"none\""),
         ("avro-event", "serializer \"avro-event\"; sync \"none\""),
+        ("parquet", "serializer \"parquet\"; sync \"none\""),
+        ("parquet, zstd", "serializer \"parquet\"; parquet codec=\"zstd\"; sync \"none\""),
         ("zstd", "compression \"zstd\"; sync \"none\""),
         ("gzip", "compression \"gzip\"; sync \"none\""),
     ] {

@@ -10,8 +10,8 @@ use millrace_components::{
         USE_LOCAL_TIME_STAMP, time_rule,
     },
     serializers::{
-        APPEND_NEWLINE, AVRO, HadoopCodec, SERIALIZER, SequencePacking, SequenceValue, SerializerSpec,
-        serializer_spec,
+        APPEND_NEWLINE, AVRO, HadoopCodec, PARQUET, SERIALIZER, SequencePacking, SequenceValue,
+        SerializerSpec, serializer_spec,
     },
 };
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
@@ -83,6 +83,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
+    PARQUET,
     OptionSpec::with_default(
         "sync",
         OptionKind::Choice(&["batch", "roll"]),
@@ -293,11 +294,20 @@ fn file_type(section: &Section, findings: &mut Diagnostics) -> (SerializerSpec, 
         let span = section.span_of(if section.has("compression") { "compression" } else { "file-type" });
         findings.push(Diagnostic::error("hdfs::invalid-compression", span, reason).help(help));
     };
+    let is_parquet = section.text("serializer") == "parquet";
     match section.text("file-type") {
         "data-stream" => {
             if codec.is_some() {
-                mistake("a data stream is not compressed", "write `file-type \"compressed-stream\"`");
+                let help = match is_parquet {
+                    true => "write `parquet codec=\"zstd\"` instead",
+                    false => "write `file-type \"compressed-stream\"`",
+                };
+                mistake("a data stream is not compressed", help);
             }
+            (serializer_spec(section), Compression::None)
+        }
+        _ if is_parquet => {
+            mistake("a Parquet file is a data stream", "write `file-type \"data-stream\"`");
             (serializer_spec(section), Compression::None)
         }
         "compressed-stream" => {
@@ -366,6 +376,14 @@ mod tests {
                 &["hdfs::invalid-compression"],
             ),
             (format!("{path}; file-type \"compressed-stream\""), &["hdfs::invalid-compression"]),
+            (format!("{path}; file-type \"data-stream\"; serializer \"parquet\""), &[]),
+            (format!("{path}; serializer \"parquet\""), &["hdfs::invalid-compression"]),
+            (
+                format!(
+                    "{path}; file-type \"compressed-stream\"; serializer \"parquet\"; compression \"zstd\""
+                ),
+                &["hdfs::invalid-compression"],
+            ),
         ] {
             assert_eq!(mistakes(&options), expected, "{options}");
         }

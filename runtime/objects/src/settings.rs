@@ -10,7 +10,7 @@ use millrace_components::{
     escape::{
         MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, TimeRule, USE_LOCAL_TIME_STAMP, time_rule,
     },
-    serializers::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec},
+    serializers::{APPEND_NEWLINE, AVRO, PARQUET, SERIALIZER, serializer_spec},
 };
 use millrace_config::{Diagnostic, Diagnostics, OptionKind, OptionSpec, Section};
 use uuid::Uuid;
@@ -66,6 +66,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
+    PARQUET,
     COMPRESSION,
     COMPRESSION_LEVEL,
     OptionSpec::with_default(

@@ -21,6 +21,9 @@ import org.apache.hadoop.io.Text;
 import org.apache.hadoop.io.Writable;
 import org.apache.hadoop.util.ReflectionUtils;
 import org.apache.hadoop.util.ToolRunner;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.hadoop.ParquetReader;
+import org.apache.parquet.hadoop.example.GroupReadSupport;
 
 /** Tool COMMAND ARGUMENTS: Hadoop's own tools and readers. */
 public class Tool {
@@ -34,6 +37,7 @@ public class Tool {
             case "list" -> list(configuration, rest[0]);
             case "sequence" -> sequence(configuration, rest[0]);
             case "zstd" -> zstd(configuration, rest[0]);
+            case "parquet" -> parquet(configuration, rest[0]);
             default -> throw new IllegalArgumentException(arguments[0]);
         }
     }
@@ -80,6 +84,23 @@ public class Tool {
                 while (reader.next(key, value)) {
                     byte[] body = value instanceof Text text ? text.copyBytes() : ((BytesWritable) value).copyBytes();
                     out.println(key.get() + " " + HexFormat.of().formatHex(body));
+                }
+            }
+        }
+        out.flush();
+    }
+
+    /** Prints time, number of headers and body in hex of each row, as Parquet's own library for Hadoop reads them. */
+    static void parquet(Configuration configuration, String glob) throws Exception {
+        PrintStream out = new PrintStream(new java.io.BufferedOutputStream(System.out, 1 << 16), false);
+        for (FileStatus file : FileSystem.get(configuration).globStatus(new Path(glob))) {
+            ParquetReader.Builder<Group> builder = ParquetReader.builder(new GroupReadSupport(), file.getPath());
+            try (ParquetReader<Group> reader = builder.withConf(configuration).build()) {
+                for (Group row = reader.read(); row != null; row = reader.read()) {
+                    boolean hasTime = row.getFieldRepetitionCount("timestamp") > 0;
+                    int headers = row.getGroup("headers", 0).getFieldRepetitionCount("key_value");
+                    String body = HexFormat.of().formatHex(row.getBinary("body", 0).getBytes());
+                    out.println((hasTime ? row.getLong("timestamp", 0) : "-") + " " + headers + " " + body);
                 }
             }
         }

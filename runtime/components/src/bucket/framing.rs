@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::{packer::Compression, sequence};
+use super::{packer::Compression, parquet, sequence};
 use crate::serializers::Framing;
 
 /// The form of a whole file.
@@ -18,6 +18,7 @@ pub enum FileFraming {
     Bzip2,
     Blocks,
     Sequence,
+    Parquet,
     None,
 }
 
@@ -29,6 +30,7 @@ const NAMES: &[(FileFraming, &str)] = &[
     (FileFraming::Bzip2, "bzip2"),
     (FileFraming::Blocks, "blocks"),
     (FileFraming::Sequence, "sequence"),
+    (FileFraming::Parquet, "parquet"),
     (FileFraming::None, "none"),
 ];
 
@@ -40,6 +42,7 @@ impl FileFraming {
             (Compression::Bzip2, _) => Self::Bzip2,
             (Compression::Snappy | Compression::Lz4, _) => Self::Blocks,
             (Compression::None, Framing::Sequence) => Self::Sequence,
+            (Compression::None, Framing::Parquet) => Self::Parquet,
             (Compression::None, Framing::Lines) => Self::Lines,
             (Compression::None, Framing::Avro) => Self::Avro,
             (Compression::None, Framing::None) => Self::None,
@@ -78,6 +81,7 @@ impl FileFraming {
             Self::Blocks => frames(reader, block),
             Self::Sequence => return sequence::whole_bytes(open, border, length),
             Self::Avro => avro(reader, open, border)?,
+            Self::Parquet => parquet::whole_bytes(reader, border),
             Self::None => length - border,
         };
         Ok(border + whole)
@@ -232,7 +236,10 @@ mod tests {
     use super::FileFraming;
     use crate::{
         bucket::{Compression, packer::Packer},
-        serializers::{HadoopCodec, Room, Rows, SequencePacking, SequenceValue, SerializerSpec},
+        serializers::{
+            HadoopCodec, ParquetBody, ParquetCodec, ParquetSpec, Room, Rows, SequencePacking, SequenceValue,
+            SerializerSpec,
+        },
     };
 
     /// A file of three appends, and where each ends.
@@ -243,6 +250,7 @@ mod tests {
             let bodies = (0..50).map(|number| Event::new(format!("event {part} {number} ").repeat(number)));
             let events: Vec<Event> = bodies.collect();
             let mut plain = Vec::new();
+            serializer.set_length(file.len() as u64);
             if part == 0 {
                 serializer.begin(&mut plain);
             }
@@ -260,7 +268,14 @@ mod tests {
     fn wherever_a_file_is_torn_what_is_whole_is_found() {
         let sequence = |packing| SerializerSpec::Sequence { value: SequenceValue::Bytes, packing };
         let text = SerializerSpec::Text { append_newline: true };
+        let parquet = SerializerSpec::Parquet(ParquetSpec {
+            codec: ParquetCodec::Zstd,
+            body: ParquetBody::Binary,
+            row_group_bytes_max: 8 << 10,
+            row_groups_max: 100,
+        });
         let cases = [
+            (parquet, Compression::None),
             (sequence(SequencePacking::None), Compression::None),
             (sequence(SequencePacking::Record(HadoopCodec::Gzip)), Compression::None),
             (sequence(SequencePacking::Block(HadoopCodec::Snappy)), Compression::None),
@@ -291,7 +306,7 @@ mod tests {
                         "{spec:?} {compression:?} {border} {length}: {whole}"
                     );
                     // Only entries are borders besides the ends of appends.
-                    if !matches!(framing, FileFraming::Sequence) && compression == Compression::Bzip2 {
+                    if matches!(framing, FileFraming::Parquet | FileFraming::Bzip2) {
                         assert_eq!(whole, least);
                     }
                 }

@@ -16,6 +16,7 @@ mod names;
 mod open_file;
 mod options;
 mod packer;
+mod parquet;
 mod recovery;
 mod sequence;
 mod settings;

@@ -91,6 +91,7 @@ impl<S: Store> OpenFile<S> {
             takes_first: self.written.events == 0,
         };
         self.serializer.set_time(now_millis);
+        self.serializer.set_length(self.written.bytes);
         let taken = self.serializer.append(rows, room, plain)?;
         if taken == 0 {
             return Ok(0);
@@ -111,7 +112,9 @@ impl<S: Store> OpenFile<S> {
     /// Whether a rule about its contents says that it is finished.
     pub fn is_full(&self, rules: &RollRules) -> bool {
         self.written.events > 0
-            && (self.written.events >= rules.events_max || self.written.bytes >= rules.bytes_max)
+            && (self.written.events >= rules.events_max
+                || self.written.bytes >= rules.bytes_max
+                || self.serializer.is_full())
     }
 
     /// Whether a rule about time says that it is finished.
@@ -180,13 +183,17 @@ impl<S: Store> OpenFile<S> {
 
     /// What is written counts as delivered.
     pub fn confirm(&mut self) {
-        self.confirmed = self.written;
+        if self.is_touched() {
+            self.confirmed = self.written;
+            self.serializer.confirm();
+        }
     }
 
     /// Takes back what is not confirmed, as far as this file's memory is concerned; see [`Self::restore`].
     pub fn roll_back(&mut self) {
         self.is_stale |= self.is_touched();
         self.written = self.confirmed;
+        self.serializer.roll_back();
     }
 
     /// Cuts off what was taken back.

@@ -17,7 +17,7 @@ const ROLL_OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional(
         "size",
         OptionKind::Size,
-        "Size a file does not exceed (unless one event does); compressed files are checked after each batch",
+        "Size a file does not exceed (unless one event does); compressed files and Parquet are checked after each batch",
     ),
     OptionSpec::optional(
         "count",
@@ -137,6 +137,14 @@ pub fn compression(section: &Section, findings: &mut Diagnostics) -> Compression
         "zstd" => (Compression::Zstd(level_or(3)), 22),
         _ => (Compression::None, 0),
     };
+    if compression != Compression::None && section.text("serializer") == "parquet" {
+        let reason = "a Parquet file compresses its columns itself";
+        let span = section.span_of("compression");
+        findings.push(
+            Diagnostic::error("bucket::invalid-compression", span, reason)
+                .help("write `parquet codec=\"zstd\"` instead"),
+        );
+    }
     if let Some(level) = level
         && level > level_max
     {

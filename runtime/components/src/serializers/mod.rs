@@ -1,8 +1,9 @@
 //! Serializers: events as bytes of a file, whatever the file is kept in.
 //!
-//! A serializer works on many events at once into one output, and everything it appends stands for itself: what
-//! precedes it may be cut off at the same place later (a failed delivery) and nothing in the serializer's own
-//! state has to be taken back. That is the rule that lets a sink repeat a batch without repeating bytes.
+//! A serializer works on many events at once into one output, and everything it appends is whole: the file may be cut
+//! there later (a failed delivery), and is a file. That is the rule that lets a sink repeat a batch without repeating
+//! bytes. Most have no state that would have to be taken back with the bytes; those that do keep what was confirmed
+//! ([`Serializer::confirm`], [`Serializer::roll_back`]).
 //!
 //! | name | an event becomes | a crash leaves readable |
 //! |---|---|---|
@@ -10,6 +11,7 @@
 //! | `header-and-text` | `{k=v, k2=v2} body` and a newline | whole lines |
 //! | `json` | `{"headers":{…},"body":"…"}` and a newline; a body that is not UTF-8 is `"body-base64":"…"` | whole lines |
 //! | `avro-event` | a record of an Avro container | whole blocks |
+//! | `parquet` | a row of a Parquet file | a whole file |
 //! | sequence file | its time and its body in a Hadoop SequenceFile | whole entries or blocks |
 
 mod avro;
@@ -17,18 +19,23 @@ mod avro_codec;
 mod hadoop_codec;
 mod json;
 mod options;
+mod parquet;
 mod rows;
 mod sequence;
 mod text;
 
+pub use self::parquet::{ParquetBody, ParquetCodec, ParquetSpec};
 pub use avro_codec::AvroCodec;
 pub use hadoop_codec::HadoopCodec;
 pub(crate) use json::base64;
 pub use json::{BinaryBody, append_json_event};
-pub use options::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec};
+pub use options::{APPEND_NEWLINE, AVRO, PARQUET, SERIALIZER, serializer_spec};
 pub use rows::{Room, Rows};
 pub use sequence::{SequencePacking, SequenceValue};
 
+use self::parquet::ParquetSerializer;
+#[cfg(test)]
+pub(crate) use self::parquet::tests::bodies as parquet_bodies;
 use avro::AvroSerializer;
 use json::JsonSerializer;
 use sequence::SequenceSerializer;
@@ -51,6 +58,12 @@ pub enum SerializeError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A row group could not be written.
+    #[error("cannot write rows of a Parquet file: {source}")]
+    Parquet {
+        /// The cause.
+        source: ::parquet::errors::ParquetError,
+    },
 }
 
 /// Writes the events of one file.
@@ -67,6 +80,20 @@ pub trait Serializer: Send {
 
     /// Says what time it is, for formats that write one for events that have none. In milliseconds since 1970.
     fn set_time(&mut self, _now_millis: u64) {}
+
+    /// Says how long the file is where the next output begins, for formats with offsets. In bytes.
+    fn set_length(&mut self, _bytes: u64) {}
+
+    /// What was appended stays.
+    fn confirm(&mut self) {}
+
+    /// What was appended since the last time it was confirmed is cut off.
+    fn roll_back(&mut self) {}
+
+    /// Whether the file should take no more events, whatever its size.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// Which serializer, and its options.
@@ -91,6 +118,8 @@ pub enum SerializerSpec {
         /// Size at which a block is ended, in bytes. A batch always ends one.
         sync_interval: usize,
     },
+    /// A Parquet file.
+    Parquet(ParquetSpec),
     /// A Hadoop SequenceFile.
     Sequence {
         /// What a value is.
@@ -109,6 +138,8 @@ pub enum Framing {
     Avro,
     /// The entries or blocks of a SequenceFile.
     Sequence,
+    /// The appends to a Parquet file.
+    Parquet,
     /// Nothing separates the entries.
     None,
 }
@@ -121,6 +152,7 @@ impl SerializerSpec {
             Self::HeaderAndText { append_newline } => Box::new(HeaderAndTextSerializer { append_newline }),
             Self::Json => Box::new(JsonSerializer),
             Self::AvroEvent { codec, sync_interval } => Box::new(AvroSerializer::new(codec, sync_interval)),
+            Self::Parquet(spec) => Box::new(ParquetSerializer::new(spec)),
             Self::Sequence { value, packing } => Box::new(SequenceSerializer::new(value, packing)),
         }
     }
@@ -132,6 +164,7 @@ impl SerializerSpec {
             | Self::HeaderAndText { append_newline: true }
             | Self::Json => Framing::Lines,
             Self::AvroEvent { .. } => Framing::Avro,
+            Self::Parquet(_) => Framing::Parquet,
             Self::Sequence { .. } => Framing::Sequence,
             Self::Text { .. } | Self::HeaderAndText { .. } => Framing::None,
         }

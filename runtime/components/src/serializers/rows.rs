@@ -11,12 +11,14 @@ pub struct Rows<'a> {
     runs: &'a [Range<usize>],
     /// How many events of the first run are done.
     done: usize,
+    /// How many of the others these are at most.
+    limit: usize,
 }
 
 impl<'a> Rows<'a> {
     /// The events in these ranges, which ascend and do not overlap.
     pub fn new(events: &'a [Event], runs: &'a [Range<usize>]) -> Self {
-        Self { events, runs, done: 0 }
+        Self { events, runs, done: 0, limit: usize::MAX }
     }
 
     /// The events.
@@ -24,12 +26,16 @@ impl<'a> Rows<'a> {
         let events = self.events;
         let first = self.runs.first().map(|run| run.start + self.done..run.end);
         let others = self.runs.get(1..).unwrap_or_default().iter().cloned();
-        first.into_iter().chain(others).flat_map(move |run| events.get(run).unwrap_or_default())
+        first
+            .into_iter()
+            .chain(others)
+            .flat_map(move |run| events.get(run).unwrap_or_default())
+            .take(self.limit)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.runs.iter().map(Range::len).sum::<usize>() - self.done
+        (self.runs.iter().map(Range::len).sum::<usize>() - self.done).min(self.limit)
     }
 
     /// Whether there are none.
@@ -37,9 +43,16 @@ impl<'a> Rows<'a> {
         self.len() == 0
     }
 
+    /// The first `count` events, or all.
+    #[must_use]
+    pub fn take(self, count: usize) -> Self {
+        Self { limit: self.limit.min(count), ..self }
+    }
+
     /// The events after the first `count`.
     #[must_use]
     pub fn skip(mut self, mut count: usize) -> Self {
+        self.limit = self.limit.saturating_sub(count);
         while let Some(first) = self.runs.first() {
             let left = first.len() - self.done;
             if count < left {
@@ -94,5 +107,10 @@ mod tests {
             assert_eq!(rows.skip(skipped).len(), expected.len());
         }
         assert_eq!(bodies(rows.skip(1).skip(2)), ["f"]);
+        for (skipped, taken, expected) in [(0, 2, "ab"), (1, 2, "bd"), (1, 9, "bdf"), (0, 0, "")] {
+            let rows = rows.skip(skipped).take(taken);
+            assert_eq!((bodies(rows).concat().as_str(), rows.len()), (expected, expected.len()));
+        }
+        assert_eq!(bodies(rows.take(3).skip(1).take(9)), ["b", "d"]);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     escape::{
         MISSING_HEADER, MISSING_TIMESTAMP, ROUND, TIME_ZONE, TimeRule, USE_LOCAL_TIME_STAMP, time_rule,
     },
-    serializers::{APPEND_NEWLINE, AVRO, SERIALIZER, serializer_spec},
+    serializers::{APPEND_NEWLINE, AVRO, PARQUET, SERIALIZER, serializer_spec},
 };
 
 /// The options of the sink.
@@ -34,6 +34,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     SERIALIZER,
     APPEND_NEWLINE,
     AVRO,
+    PARQUET,
     COMPRESSION,
     COMPRESSION_LEVEL,
     OptionSpec::with_default(

@@ -86,6 +86,7 @@ async fn after_a_power_failure_archives_and_containers_are_cut_to_whole_frames()
         "compression \"gzip\"",
         "compression \"zstd\"",
         "serializer \"avro-event\"; avro codec=\"zstandard\"",
+        "serializer \"parquet\"; parquet codec=\"zstd\"",
     ] {
         let mut rig = Rig::new(options);
         rig.deliver(&["a"]).await;

@@ -1,6 +1,7 @@
 use millrace_core::{Retry, SinkError};
 
 use super::rig::{Rig, expected, plain, with};
+use crate::serializers::parquet_bodies;
 
 async fn fails(rig: &mut Rig, bodies: &[&'static str]) -> String {
     match rig.try_deliver(plain(bodies)).await {
@@ -168,7 +169,12 @@ async fn a_directory_that_cannot_be_made_is_named() {
 
 #[tokio::test]
 async fn avro_and_compressed_files_are_whole_after_a_failed_batch() {
-    for options in ["serializer \"avro-event\"", "compression \"gzip\"", "compression \"zstd\""] {
+    for options in [
+        "serializer \"avro-event\"",
+        "serializer \"parquet\"",
+        "compression \"gzip\"",
+        "compression \"zstd\"",
+    ] {
         let mut rig = Rig::new(options);
         rig.deliver(&["a"]).await;
         let before = rig.files();
@@ -185,6 +191,7 @@ async fn avro_and_compressed_files_are_whole_after_a_failed_batch() {
                     3
                 );
             }
+            "serializer \"parquet\"" => assert_eq!(parquet_bodies(bytes), ["a", "b", "c"]),
             "compression \"gzip\"" => assert_eq!(super::roll::unpack("gz", bytes), "a\nb\nc\n"),
             _ => assert_eq!(super::roll::unpack("zst", bytes), "a\nb\nc\n"),
         }

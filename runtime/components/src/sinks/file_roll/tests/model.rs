@@ -7,15 +7,18 @@ use millrace_core::Event;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{rig::Rig, roll::unpack};
+use crate::serializers::parquet_bodies;
 
 const OPERATIONS: [&str; 6] = ["write", "sync", "truncate", "rename", "remove", "create"];
 
-const FORMS: [&str; 5] = [
+const FORMS: [&str; 7] = [
     "roll count=7",
     "roll size=120; sync \"roll\"",
     "roll interval=\"5s\" size=200; sync \"none\"; max-open-files 2",
     "compression \"gzip\"; extension \"packed\"; roll count=9; max-open-files 3",
     "compression \"zstd\"; roll interval=\"3s\" idle=\"2s\"",
+    "serializer \"parquet\"; extension \"parquet\"; roll count=40; max-open-files 3",
+    "serializer \"parquet\"; extension \"parquet\"; roll size=\"2KiB\"; parquet max-row-groups=2; sync \"roll\"",
 ];
 
 #[tokio::test]
@@ -91,6 +94,7 @@ fn contents(rig: &Rig, seed: u64) -> BTreeMap<String, Vec<String>> {
         );
         let text = match name.rsplit_once('.').map(|(_, extension)| extension) {
             Some(extension @ ("gz" | "zst")) => unpack(extension, &bytes),
+            Some("parquet") => parquet_bodies(&bytes).iter().map(|body| format!("{body}\n")).collect(),
             _ => String::from_utf8(bytes).unwrap(),
         };
         let (host, _) = name.split_once('/').unwrap();
