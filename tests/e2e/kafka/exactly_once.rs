@@ -61,7 +61,7 @@ fn config(broker: &KafkaBroker, (from, to): (&str, &str), interceptors: &str, re
     let address = broker.address();
     format!(
         r#"
-plugins {{ amplifies path={amplifies:?} }}
+{plugins}
 channels {{ memory "fast" }}
 sources {{
     kafka "in" channel="fast" {{
@@ -85,7 +85,11 @@ sinks {{
     }}
 }}
 "#,
-        amplifies = guest("amplifies").display().to_string(),
+        plugins = if interceptors.contains("amplifies") {
+            format!("plugins {{ amplifies path={:?} }}", guest("amplifies").display().to_string())
+        } else {
+            String::new()
+        },
     )
 }
 
@@ -178,16 +182,16 @@ fn a_record_that_can_never_be_sent_is_a_dead_letter_and_holds_nobody_up() {
     broker.produce(&from, [Record::new(1, vec![b'y'; 3000])]);
     let kdl = config(broker, (&from, &to), "", "record-bytes \"2000B\"; record-headers \"all\"");
     let agent = Agent::start(folder, "a", &kdl);
+    eventually("the bad ones are found", || agent.metric("sink_events_rejected", "out") == 2);
     eventually("everything is committed", || all_committed(broker, &from));
-    assert_eq!(agent.metric("sink_events_rejected", "out"), 2);
     let records = broker.records(&to);
     assert_eq!(counts(&records), (0..20).map(|number| (number, 1)).collect());
     assert!(records.iter().all(|record| record.headers.iter().all(|(name, _)| !name.starts_with("kafka."))));
     assert!(agent.stop().success());
 }
 
-/// The codes and reasons that `millrace check` finds.
-fn findings(kdl: &str) -> Vec<(String, String, String)> {
+/// What `millrace check` finds about exactly once: reasons, with the way out.
+fn findings(kdl: &str) -> Vec<(String, String)> {
     let folder = temporary_folder();
     let path = folder.path().join("agent.kdl");
     std::fs::write(&path, kdl).unwrap();
@@ -195,7 +199,8 @@ fn findings(kdl: &str) -> Vec<(String, String, String)> {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let all = report["findings"].as_array().or(report.as_array()).cloned().unwrap_or_default();
     let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
-    all.iter().map(|one| (text(one, "code"), text(one, "reason"), text(one, "help"))).collect()
+    let ours = all.iter().filter(|one| one["code"] == "kafka::exactly-once");
+    ours.map(|one| (text(one, "reason"), text(one, "help"))).collect()
 }
 
 #[test]
@@ -301,7 +306,7 @@ sinks {
             kdl = kdl.replacen(from, to, 1);
         }
         let found = findings(&kdl);
-        let expected = ("kafka::exactly-once".to_owned(), (*reason).to_owned(), (*help).to_owned());
+        let expected = ((*reason).to_owned(), (*help).to_owned());
         assert!(found.contains(&expected), "{kdl}\n{found:#?}");
     }
 }

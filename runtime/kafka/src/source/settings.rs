@@ -135,20 +135,8 @@ impl Settings {
             );
         }
         let for_sink = section.text("offsets") == "sink";
-        if for_sink && section.text("isolation") != "read-committed" {
-            let reason = "`offsets \"sink\"` needs isolation \"read-committed\": otherwise offsets of open transactions are not \
-                          waited for";
-            findings.push(
-                Diagnostic::error("kafka::exactly-once", section.span_of("isolation"), reason)
-                    .help("write `isolation \"read-committed\"`"),
-            );
-        }
-        if for_sink && config.get("group.protocol").is_some_and(|protocol| protocol != "classic") {
-            let reason = "`offsets \"sink\"` needs `group.protocol` \"classic\", whose generations protect the offsets";
-            findings.push(
-                Diagnostic::error("kafka::exactly-once", section.span_of("properties"), reason)
-                    .help("leave `group.protocol` out"),
-            );
+        if for_sink {
+            check_for_sink(section, &config, &mut findings);
         }
         if section.text("group").is_empty() {
             findings.push(Diagnostic::error(
@@ -188,6 +176,26 @@ impl Settings {
             batch_wait: section.duration("batch-wait"),
             revoke_wait: section.duration("revoke-wait"),
         })
+    }
+}
+
+/// What the sink that commits the offsets relies on.
+fn check_for_sink(section: &Section, config: &ClientConfig, findings: &mut Diagnostics) {
+    if section.text("isolation") != "read-committed" {
+        let reason = "`offsets \"sink\"` needs isolation \"read-committed\": otherwise offsets of open transactions are not \
+                      waited for";
+        findings.push(
+            Diagnostic::error("kafka::exactly-once", section.span_of("isolation"), reason)
+                .help("write `isolation \"read-committed\"`"),
+        );
+    }
+    if config.get("group.protocol").is_some_and(|protocol| protocol != "classic") {
+        let reason =
+            "`offsets \"sink\"` needs `group.protocol` \"classic\", whose generations protect the offsets";
+        findings.push(
+            Diagnostic::error("kafka::exactly-once", section.span_of("properties"), reason)
+                .help("leave `group.protocol` out"),
+        );
     }
 }
 
