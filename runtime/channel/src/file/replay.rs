@@ -4,14 +4,14 @@
 //! disk that refuses to be read, or files of a later version, are errors.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hasher, RandomState},
     path::Path,
     sync::Arc,
 };
 
 use millrace_core::{Event, Positions, is_state_owner};
-use millrace_storage::{ByteReader, Disk, OpenMode, decode_positions};
+use millrace_storage::{ByteReader, Disk, File, OpenMode, decode_positions};
 
 use super::{
     checkpoint::{self, Checkpoint, Loaded, Place},
@@ -29,6 +29,8 @@ use super::{
 
 /// More frames than this are never written between two syncs.
 const LOST_SEQUENCES_MAX: u64 = 1 << 32;
+/// How much is written again at a time.
+const REWRITE_BYTES: usize = 1 << 20;
 
 /// What is in the channel after all.
 pub(super) struct Replayed {
@@ -269,6 +271,7 @@ impl Replay<'_> {
             .collect();
         let mut next_sequence = from.sequence + 1;
         let mut previous = None;
+        let mut doubtful = None;
         for (index, (segment, head)) in later.iter().enumerate() {
             let continues = segment.id == from.segment;
             if !continues
@@ -289,13 +292,14 @@ impl Replay<'_> {
                 sequence: if continues { from.sequence + 1 } else { head.first_sequence },
                 stop: later.get(index + 1).map(|(_, next)| next.first_sequence),
             };
-            let scanned = self.scan_segment(&scan, segment)?;
+            let scanned;
+            (scanned, doubtful) = self.scan_segment(&scan, segment)?;
             self.set_aside_gaps(&scan, &scanned, segment);
             next_sequence = scanned.next_sequence.max(next_sequence);
             self.place = Place { segment: segment.id, offset: scanned.end, sequence: next_sequence - 1 };
         }
         if let Some((last, _)) = later.last() {
-            self.make_durable(last, self.place.offset)?;
+            make_durable(last, doubtful.unwrap_or(self.place.offset), self.place.offset)?;
         }
         Ok(next_sequence)
     }
@@ -314,10 +318,18 @@ impl Replay<'_> {
         next_sequence
     }
 
-    fn scan_segment(&mut self, scan: &Scan<'_>, segment: &Arc<Segment>) -> Result<Scanned, FileError> {
+    /// Takes over the frames of a segment. Says also where the first one is that no later frame calls durable.
+    fn scan_segment(
+        &mut self,
+        scan: &Scan<'_>,
+        segment: &Arc<Segment>,
+    ) -> Result<(Scanned, Option<u64>), FileError> {
         let mut unreadable = Vec::new();
+        let mut doubtful = VecDeque::new();
         let scanned = scan.run(|entry| {
             self.changed = true;
+            while doubtful.pop_front_if(|(sequence, _)| *sequence <= entry.stamp.durable).is_some() {}
+            doubtful.push_back((entry.stamp.sequence, entry.offset));
             if self.apply(&entry, segment.id).is_none() {
                 unreadable.push(Gap { offset: entry.offset, bytes: entry.frame_bytes as u64 });
             }
@@ -327,7 +339,7 @@ impl Replay<'_> {
         for gap in unreadable {
             self.quarantine.place(&segment.path, segment.file.as_ref(), gap);
         }
-        Ok(scanned)
+        Ok((scanned, doubtful.front().map(|(_, offset)| *offset)))
     }
 
     /// Takes over one frame; None when its content makes no sense.
@@ -378,16 +390,6 @@ impl Replay<'_> {
             None => {}
         }
         self.changed |= short || scanned.torn.is_some() || !scanned.damaged.is_empty();
-    }
-
-    /// Cuts the last segment behind its last frame. What was found in it may only be in the machine's memory
-    /// yet; from here on it counts, so it must be durable.
-    fn make_durable(&self, last: &Segment, end: u64) -> Result<(), FileError> {
-        let longer = last.file.len().map(|bytes| bytes > end);
-        let synced = longer
-            .and_then(|longer| if longer { last.file.set_len(end) } else { Ok(()) })
-            .and_then(|()| last.file.sync_data());
-        synced.map_err(|error| FileError::io(format!("{}: sync", last.path.display()), error))
     }
 
     fn read_takes(&mut self, ids: &[u64], salt: u64) -> Result<Vec<Run>, FileError> {
@@ -442,6 +444,35 @@ impl Replay<'_> {
             changed: self.changed,
         }
     }
+}
+
+/// Cuts the last segment behind its last frame. What was found in it may only be in the machine's memory yet; from here
+/// on it counts, so it must be durable. A sync alone proves nothing when an earlier one failed: the machine may take the
+/// bytes for written. So all that nothing proves durable is written once more.
+fn make_durable(last: &Segment, doubtful: u64, end: u64) -> Result<(), FileError> {
+    let longer = last.file.len().map(|bytes| bytes > end);
+    let synced = longer
+        .and_then(|longer| if longer { last.file.set_len(end) } else { Ok(()) })
+        .and_then(|()| rewrite(last.file.as_ref(), doubtful, end))
+        .and_then(|()| last.file.sync_data());
+    synced.map_err(|error| FileError::io(format!("{}: sync", last.path.display()), error))
+}
+
+/// Writes the bytes of a file again, as they are.
+fn rewrite(file: &dyn File, from: u64, end: u64) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut offset = from;
+    while offset < end {
+        bytes.resize(usize::try_from(end - offset).unwrap_or(usize::MAX).min(REWRITE_BYTES), 0);
+        let count = file.read_full_at(&mut bytes, offset)?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(count);
+        file.write_all_at(&bytes, offset)?;
+        offset += count as u64;
+    }
+    Ok(())
 }
 
 /// The size of some rows of a frame, from the disk; None when they cannot be read, which whoever takes them

@@ -11,3 +11,4 @@ mod options;
 mod sealed;
 mod states;
 mod suite;
+mod unsynced;
